@@ -1,0 +1,566 @@
+"""The Carlo Gavazzi DCT1 over a Modbus unit.
+
+Registers are input registers (function code 4), confirmed by the manufacturer's open driver
+and real receipts except where a comment says otherwise.
+"""
+
+import asyncio
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from modbus_connection import (
+    GatewayPathUnavailableError,
+    GatewayTargetError,
+    ModbusConnectionError,
+    ModbusError,
+    ModbusUnit,
+    WordOrder,
+)
+from modbus_connection.decode import decode_int32
+
+from .dct1_block import BLOCK_LENGTH, ENERGY_LENGTH, EnergyRecords, SignedBlock
+from .ecdsa import (
+    DCT1_256_BIT,
+    DCT1_384_BIT,
+    PublicKey,
+    SignatureScheme,
+    parse_public_key,
+    verify,
+)
+from .errors import (
+    MeterUnreachableError,
+    UnexpectedAnswerError,
+    UnsupportedError,
+    WordOrderError,
+    WrongMeterError,
+)
+from .meter import (
+    Capability,
+    MeterIdentity,
+    MeterReading,
+    Notice,
+    SignedMeterValue,
+    Snapshot,
+    TransactionRequest,
+)
+
+LIVE_TIMEOUT_S = 0.4
+"""For each of the two tries at the live values, waiting for others on the bus included.
+
+The signed block of another meter keeps a line of 9600 baud busy for 0.27 s.
+"""
+
+BLOCK_TIMEOUT_S = 3.0
+"""For what may cost the meter a signature; how long that takes is not known."""
+
+ENERGY_TIMEOUT_S = 0.6
+"""For the energies, at least; a meter that takes longer is given up to ``BLOCK_TIMEOUT_S``."""
+
+ENERGY_PATIENCE_S = 0.4
+"""A reading waits so long for energies that were prompt so far, then goes without the newest."""
+
+ENERGY_PROMPT_S = 0.2
+ENERGY_SHARE = 0.05
+"""Energies are read with each reading while they take no longer than ``ENERGY_PROMPT_S``, and
+so much less often when they do that the excess takes a twentieth of the time."""
+
+ENERGY_MAX_AGE_S = 10.0
+"""Energies older than this and two of the intervals they are read at are not known any more."""
+
+BLOCK_INTERVAL_S = 300.0
+"""How often the whole block, with the cable resistance, is read in place of the energies."""
+
+RELINK_AFTER = 30
+"""Readings in vain after which the link is taken down: it may be up and lead nowhere."""
+
+_WORD_ORDER_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One read of input registers.
+
+    Each kind has a register count of its own. An RTU answer does not say which registers it
+    holds, only how many: an answer that comes late, into the next request, is known by that.
+    """
+
+    name: str
+    address: int
+    count: int
+
+
+_LIVE = _Request("live", 0x0000, 6)
+_ENERGY = _Request("energy", 0x0800, ENERGY_LENGTH // 2)
+_BLOCK = _Request("block", 0x0800, BLOCK_LENGTH // 2)
+_SIGNATURE_TYPE = _Request("signature_type", 0x24FF, 1)
+
+
+def _public_key(scheme: SignatureScheme) -> _Request:
+    """Ask for 04, X, Y and one pad byte."""
+    return _Request("public_key", 0x2500, 1 + scheme.width)
+
+
+def _signed_block(scheme: SignatureScheme) -> _Request:
+    """Ask for the block with its r and s: in two requests they would be of two moments."""
+    return _Request("signed_block", _BLOCK.address, _BLOCK.count + scheme.width)
+
+
+_SIGNATURE_TYPES: dict[int, SignatureScheme | None] = {
+    0: DCT1_256_BIT,
+    1: DCT1_384_BIT,
+    2: None,
+}
+
+
+class _Live(NamedTuple):
+    voltage_v: Decimal
+    current_a: Decimal
+    power_w: Decimal
+
+
+class Dct1:
+    """One DCT1.
+
+    It keeps no transactions: begin and end take a snapshot of its registers, signed where the
+    meter signs. With ``low_side_sensing`` False, current and power change their sign, and
+    import and export their places (inferred); what is signed stays as the meter signed it.
+    """
+
+    def __init__(
+        self,
+        unit: ModbusUnit,
+        *,
+        low_side_sensing: bool = True,
+        turn: asyncio.Lock | None = None,
+    ) -> None:
+        """Take the unit; nothing is sent before ``identify``.
+
+        ``turn`` is held for each request, so that its timeout does not run while another is
+        under way. DCT1s of one line that share it do not time out behind a slow neighbour.
+        """
+        self._unit = unit
+        self._low_side_sensing = low_side_sensing
+        self._turn = turn or asyncio.Lock()
+
+        self._identity: MeterIdentity | None = None
+        self._scheme: SignatureScheme | None = None
+        self._signature_genuine: bool | None = None
+        self._word_order: WordOrder = "big"
+        self._word_order_confirmed = False
+        self._recognized = False
+        """Whether a whole block has shown who answers since the link was last lost."""
+        self._objection: WrongMeterError | WordOrderError | None = None
+
+        self._energy: EnergyRecords | None = None
+        self._energy_good_until = 0.0
+        self._energy_pace = EnergyPace()
+        self._energy_task: asyncio.Task[None] | None = None
+        self._cable_resistance_ohm: Decimal | None = None
+        self._block_due_at = 0.0
+
+        self._lost_readings = 0
+        self._words: dict[str, list[int]] = {}
+        self._durations_s: dict[str, float] = {}
+        self._errors: Counter[str] = Counter()
+
+        # The timeout belongs to the whole link, and raising it drops the link: so it is asked
+        # for once, for the slowest request, and each request is bounded apart from it.
+        unit.require_timeout(BLOCK_TIMEOUT_S)
+
+    @property
+    def capabilities(self) -> Capability:
+        """What this meter can do; whether it signs is known after ``identify``."""
+        if self._scheme is None:
+            return Capability.CABLE_RESISTANCE
+        return Capability.CABLE_RESISTANCE | Capability.SIGNS_AT_BEGIN
+
+    @property
+    def identity(self) -> MeterIdentity:
+        """Who this meter is; only after ``identify``."""
+        if self._identity is None:
+            raise RuntimeError("identify first")
+        return self._identity
+
+    async def identify(self) -> MeterIdentity:
+        """Learn who the meter is, how it signs and in which word order it writes.
+
+        Raises ``WordOrderError`` when its live voltage is not found in its block.
+        """
+        # Whether anyone is there is soon known; it must not cost the line seconds.
+        await self._read_live()
+        (signature_type,) = await self._read(_SIGNATURE_TYPE, BLOCK_TIMEOUT_S)
+        if signature_type not in _SIGNATURE_TYPES:
+            raise UnexpectedAnswerError(error=f"signature type {signature_type}")
+        scheme = self._scheme = _SIGNATURE_TYPES[signature_type]
+        public_key = None if scheme is None else await self._read_public_key(scheme)
+
+        data = await self._read_block()
+        self._energy_pace = EnergyPace(self._durations_s[self._whole_block.name])
+        self._word_order_confirmed = False
+        await self._settle_word_order(data)
+        block = SignedBlock.parse(data[:BLOCK_LENGTH], word_order=self._word_order)
+        if scheme is not None and public_key is not None:
+            self._signature_genuine = verify(
+                data[:BLOCK_LENGTH], data[BLOCK_LENGTH:], public_key, scheme
+            )
+        self._identity = MeterIdentity(
+            manufacturer="Carlo Gavazzi",
+            model=block.model,
+            serial_number=block.serial_number,
+            public_key=None if public_key is None else public_key.point.hex().upper(),
+            public_key_form=None if public_key is None else public_key.form,
+            signing_method=None if scheme is None else scheme.name,
+        )
+        self._take(block)
+        return self._identity
+
+    async def read(self) -> MeterReading:
+        """Read the live values, and the energies where the meter gives them in time.
+
+        Energies it is slow to give are those of the last time; they are None when that is too
+        long ago, and while it is not known which meter answers after the link was lost.
+        Raises ``WrongMeterError`` and ``WordOrderError`` until a whole block clears that.
+        """
+        try:
+            # While it is gone one try is enough: others on the line have to wait for it.
+            live = await self._read_live(tries=1 if self._lost_readings else 2)
+        except MeterUnreachableError:
+            self._doubt()
+            self._lost_readings += 1
+            if self._lost_readings % RELINK_AFTER == 0:
+                with suppress(ModbusError):
+                    await self._unit.disconnect()
+            raise
+        self._lost_readings = 0
+        await self._keep_energy(live)
+        self._object()
+        energy_import_wh, energy_export_wh = self._directed(self._known_energy())
+        return MeterReading(
+            energy_import_wh=energy_import_wh,
+            energy_export_wh=energy_export_wh,
+            power_w=live.power_w,
+            voltage_v=live.voltage_v,
+            current_a=live.current_a,
+            cable_resistance_ohm=self._cable_resistance_ohm,
+        )
+
+    async def check(self, request: TransactionRequest) -> None:
+        """Raise what keeps ``read`` from reading; the meter itself accepts every request."""
+        self._object()
+
+    async def begin(self, request: TransactionRequest) -> Snapshot:
+        """Take the snapshot a transaction begins with; the meter is not told for whom."""
+        return await self._snapshot()
+
+    async def end(self) -> Snapshot:
+        """Take the snapshot a transaction ends with."""
+        return await self._snapshot()
+
+    async def last_receipt(self) -> Snapshot | None:
+        """Return None: the meter keeps no receipts."""
+        return None
+
+    async def synchronize_clock(self) -> None:
+        """Raise ``UnsupportedError``: the meter has no clock."""
+        raise UnsupportedError(action="keep time")
+
+    async def set_tariff_text(self, text: str) -> None:
+        """Raise ``UnsupportedError``: the meter shows no tariff."""
+        raise UnsupportedError(action="show a tariff text")
+
+    def notices(self) -> Mapping[Notice, Mapping[str, str]]:
+        """Return nothing: whatever is wrong with this meter keeps it from being read."""
+        return {}
+
+    async def close(self) -> None:
+        """End the reading of energies that may still wait for its answer."""
+        if self._energy_task is not None:
+            self._energy_task.cancel()
+            await asyncio.wait({self._energy_task})
+
+    def diagnostics(self) -> Mapping[str, Any]:
+        """Return the words last read and what each request took, by request, and what was found."""
+        return {
+            "words": {
+                name: " ".join(f"{word:04X}" for word in words)
+                for name, words in self._words.items()
+            },
+            "duration_s": {
+                name: round(took, 3) for name, took in self._durations_s.items()
+            },
+            "errors": dict(self._errors),
+            "word_order": self._word_order,
+            "word_order_known": "confirmed"
+            if self._word_order_confirmed
+            else "assumed",
+            "signature_genuine_at_identify": self._signature_genuine,
+            "low_side_sensing": self._low_side_sensing,
+            "energy_interval_s": round(self._energy_pace.interval_s, 3),
+            "energy_timeout_s": round(self._energy_pace.timeout_s, 3),
+            "recognized": self._recognized,
+            "objection": None if self._objection is None else str(self._objection),
+        }
+
+    @property
+    def _whole_block(self) -> _Request:
+        return _BLOCK if self._scheme is None else _signed_block(self._scheme)
+
+    async def _ask(self, request: _Request, timeout_s: float) -> list[int]:
+        """Send one request. Raises ``MeterUnreachableError`` or ``UnexpectedAnswerError``."""
+        async with self._turn:
+            if not self._unit.connected:
+                self._doubt()
+            began = _now()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    words = await self._unit.read_input_registers(
+                        request.address, request.count
+                    )
+            except TimeoutError as err:
+                self._errors["timeout"] += 1
+                raise MeterUnreachableError(
+                    error=f"no answer within {timeout_s:.1f} s"
+                ) from err
+            except (
+                ModbusConnectionError,
+                GatewayPathUnavailableError,
+                GatewayTargetError,
+                OSError,  # from tmodbus, in the moment a port is unplugged
+            ) as err:
+                self._errors[type(err).__name__] += 1
+                raise MeterUnreachableError(error=err) from err
+            except ModbusError as err:
+                self._errors[type(err).__name__] += 1
+                raise UnexpectedAnswerError(error=err) from err
+            self._durations_s[request.name] = _now() - began
+        # pymodbus delivers an answer of any length.
+        if len(words) != request.count:
+            self._errors["length"] += 1
+            raise UnexpectedAnswerError(
+                error=f"{len(words)} registers instead of {request.count}"
+            )
+        self._words[request.name] = words
+        return words
+
+    async def _read(
+        self, request: _Request, timeout_s: float, tries: int = 2
+    ) -> list[int]:
+        """Send a request, and once more when its answer is lost or garbled."""
+        for _ in range(tries - 1):
+            with suppress(MeterUnreachableError, UnexpectedAnswerError):
+                return await self._ask(request, timeout_s)
+        return await self._ask(request, timeout_s)
+
+    async def _read_live(self, tries: int = 2) -> _Live:
+        words = await self._read(_LIVE, LIVE_TIMEOUT_S, tries)
+        voltage_dv, current_ma, power_dw = (
+            decode_int32(words[i : i + 2], word_order="little") for i in (0, 2, 4)
+        )
+        sign = 1 if self._low_side_sensing else -1
+        return _Live(
+            voltage_v=Decimal(voltage_dv).scaleb(-1),
+            current_a=Decimal(sign * current_ma).scaleb(-3),
+            power_w=Decimal(sign * power_dw).scaleb(-1),
+        )
+
+    async def _read_public_key(self, scheme: SignatureScheme) -> PublicKey:
+        padded = _bytes(await self._read(_public_key(scheme), BLOCK_TIMEOUT_S))
+        try:
+            return parse_public_key(padded[:-1], scheme)
+        except ValueError as err:
+            raise UnexpectedAnswerError(error=err) from err
+
+    async def _read_block(self) -> bytes:
+        return _bytes(await self._read(self._whole_block, BLOCK_TIMEOUT_S))
+
+    async def _settle_word_order(self, data: bytes) -> None:
+        """Find the word order in which the block says what the meter shows live.
+
+        Both fit while there is no voltage: then it stays an assumption. Raises
+        ``WordOrderError`` when neither does, time and again.
+        """
+        for _ in range(_WORD_ORDER_TRIES):
+            live = await self._read_live()
+            orders: tuple[WordOrder, ...] = ("big", "little")
+            blocks = {
+                order: SignedBlock.parse(data[:BLOCK_LENGTH], word_order=order)
+                for order in orders
+            }
+            fitting = [
+                order for order in orders if _fits(blocks[order], live.voltage_v)
+            ]
+            if fitting:
+                self._word_order = fitting[0]
+                self._word_order_confirmed = len(fitting) == 1
+                self._objection = None
+                return
+            # A voltage on its way up can be far ahead of the block by now.
+            data = _bytes(await self._read(_BLOCK, BLOCK_TIMEOUT_S))
+        raise WordOrderError(
+            live=live.voltage_v,
+            big=blocks["big"].voltage_v,
+            little=blocks["little"].voltage_v,
+        )
+
+    async def _snapshot(self) -> Snapshot:
+        await self._read_live()  # as in identify: a meter that is gone costs no seconds
+        data = await self._read_block()
+        block = SignedBlock.parse(data[:BLOCK_LENGTH], word_order=self._word_order)
+        self._take(block)
+        energy_import_wh, energy_export_wh = self._directed(self._energy)
+        return Snapshot(
+            signed_value=self._signed_value(data),
+            energy_import_wh=energy_import_wh,
+            energy_export_wh=energy_export_wh,
+        )
+
+    def _signed_value(self, data: bytes) -> SignedMeterValue | None:
+        if self._scheme is None:
+            return None
+        return SignedMeterValue(
+            signed_meter_data=b64encode(data).decode(),
+            signing_method=self._scheme.name,
+            encoding_method="",
+            public_key=self.identity.public_key or "",
+        )
+
+    async def _keep_energy(self, live: _Live) -> None:
+        """Begin to read the energies when they are due, and wait a moment for them.
+
+        A meter that is slow to give them goes on in the background, with nothing cancelled
+        that would answer into the next request.
+        """
+        if self._energy_task is None or self._energy_task.done():
+            if _now() < self._energy_pace.due_at:
+                return
+            self._energy_task = asyncio.create_task(self._read_energy(live))
+        patience_s = ENERGY_PATIENCE_S if self._energy_pace.is_prompt else 0
+        await asyncio.wait({self._energy_task}, timeout=patience_s)
+        if self._energy_task.done():
+            self._energy_task.result()
+
+    async def _read_energy(self, live: _Live) -> None:
+        """Read the energies, or the whole block when something else is to be learnt from it."""
+        pace = self._energy_pace
+        whole = (
+            not self._recognized
+            or self._objection is not None
+            or _now() >= self._block_due_at
+            or (live.voltage_v != 0 and not self._word_order_confirmed)
+        )
+        request = _BLOCK if whole else _ENERGY
+        try:
+            data = _bytes(await self._ask(request, pace.timeout_s))
+            pace.answered(self._durations_s[request.name])
+            if whole:
+                if not self._word_order_confirmed:
+                    await self._settle_word_order(data)
+                self._take(SignedBlock.parse(data, word_order=self._word_order))
+            else:
+                self._take_energy(
+                    EnergyRecords.parse(data, word_order=self._word_order)
+                )
+        except (WrongMeterError, WordOrderError) as err:
+            self._objection = err
+        except MeterUnreachableError, UnexpectedAnswerError:
+            pace.missed()
+
+    def _take(self, block: SignedBlock) -> None:
+        """Note what a whole block says. Raises ``WrongMeterError``."""
+        if block.serial_number != self.identity.serial_number:
+            self._objection = WrongMeterError(
+                found=block.serial_number, expected=self.identity.serial_number
+            )
+            raise self._objection
+        if isinstance(self._objection, WrongMeterError):
+            self._objection = None
+        self._recognized = True
+        self._cable_resistance_ohm = block.cable_resistance_ohm
+        self._block_due_at = _now() + BLOCK_INTERVAL_S
+        self._take_energy(block)
+
+    def _take_energy(self, energy: EnergyRecords) -> None:
+        # In the wrong word order, while one is assumed, a register reads as absurd.
+        self._energy = energy if energy.possible and self._objection is None else None
+        self._energy_good_until = (
+            _now() + ENERGY_MAX_AGE_S + 2 * self._energy_pace.interval_s
+        )
+
+    def _known_energy(self) -> EnergyRecords | None:
+        too_old = _now() > self._energy_good_until
+        return self._energy if self._recognized and not too_old else None
+
+    def _directed(
+        self, energy: EnergyRecords | None
+    ) -> tuple[Decimal | None, Decimal | None]:
+        """Return import and export as the installation has them."""
+        if energy is None:
+            return None, None
+        if self._low_side_sensing:
+            return energy.energy_import_wh, energy.energy_export_wh
+        return energy.energy_export_wh, energy.energy_import_wh
+
+    def _object(self) -> None:
+        if self._objection is not None:
+            raise self._objection.with_traceback(None)
+
+    def _doubt(self) -> None:
+        """Have the next whole block show, at once, that the same meter is there."""
+        self._recognized = False
+        self._energy_pace.due_at = 0.0
+
+
+class EnergyPace:
+    """How often to ask for the energies, and how long to wait, by what they took before."""
+
+    def __init__(self, expected_s: float = 0.0) -> None:
+        """Be ready to ask a meter that may take so long."""
+        self.took_s = expected_s
+        self.interval_s = 0.0
+        self.due_at = 0.0
+        self.timeout_s = _energy_timeout_s(expected_s)
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether the answer can be expected within a reading."""
+        return self.took_s <= ENERGY_PATIENCE_S
+
+    def answered(self, after_s: float) -> None:
+        """Go by what the answer took."""
+        self.took_s = after_s
+        self.timeout_s = _energy_timeout_s(after_s)
+        self.interval_s = max(0.0, after_s - ENERGY_PROMPT_S) / ENERGY_SHARE
+        self.due_at = _now() + self.interval_s
+
+    def missed(self) -> None:
+        """Give it more time, less often; one answer lost is asked for again at once."""
+        self.due_at = _now() + (self.timeout_s - ENERGY_TIMEOUT_S) / ENERGY_SHARE
+        self.timeout_s = _energy_timeout_s(self.timeout_s)
+
+
+def _energy_timeout_s(took_s: float) -> float:
+    return min(max(ENERGY_TIMEOUT_S, 2 * took_s), BLOCK_TIMEOUT_S)
+
+
+def _fits(block: SignedBlock, live_voltage_v: Decimal) -> bool:
+    """Whether a meter that shows this voltage can have written this block.
+
+    Wide, for the voltage moves between the two; the wrong word order is off by 65536.
+    """
+    if live_voltage_v == 0:
+        return block.possible
+    tolerance_v = 20 + max(abs(live_voltage_v), abs(block.voltage_v)) / 2
+    return abs(live_voltage_v - block.voltage_v) <= tolerance_v
+
+
+def _bytes(words: list[int]) -> bytes:
+    return b"".join(word.to_bytes(2) for word in words)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,1 @@
+"""The meters and the mathematics of receipts."""
