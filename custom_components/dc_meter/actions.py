@@ -1,0 +1,209 @@
+"""What automations call: start and stop a transaction."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+import json
+from typing import Any
+from uuid import uuid4
+
+import voluptuous as vol
+
+from homeassistant.const import ATTR_DEVICE_ID
+from homeassistant.core import (
+    HomeAssistant,
+    ServiceCall,
+    ServiceResponse,
+    SupportsResponse,
+    callback,
+)
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.service import async_get_device_and_config_entry
+
+from .archive import ArchiveError
+from .const import DOMAIN
+from .coordinator import DcMeterConfigEntry
+from .events import outcome_data
+from .metering.errors import InvalidRequestError, MeterError
+from .metering.meter import (
+    MAX_IDENTIFICATION_FLAGS,
+    MAX_TARIFF_TEXT,
+    IdentificationFlag,
+    IdentificationLevel,
+    IdentificationStatus,
+    IdentificationType,
+    TransactionRequest,
+)
+from .sessions import Particulars
+
+ACTION_START = "start_transaction"
+ACTION_STOP = "stop_transaction"
+
+ATTR_TRANSACTION_ID = "transaction_id"
+
+_MAX_TEXT = 255
+_MAX_USER_DATA = 4096
+"""Bytes of JSON; leaves the event well below the recorder's 32 KiB."""
+
+
+def _text(value: Any) -> str:
+    """Accept what YAML makes of an id: text, or a number that was not quoted."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise vol.Invalid("expected text")
+    text = str(value).strip()
+    if len(text) > _MAX_TEXT:
+        raise vol.Invalid(f"longer than {_MAX_TEXT} characters")
+    if not text.isprintable():
+        raise vol.Invalid("contains characters that cannot be printed")
+    return text
+
+
+def _user_data(value: Any) -> Any:
+    """Accept anything that JSON can carry, up to a size that fits an event."""
+    try:
+        size = len(json.dumps(value, allow_nan=False).encode())
+    except (TypeError, ValueError) as err:
+        raise vol.Invalid("cannot be written as JSON") from err
+    if size > _MAX_USER_DATA:
+        raise vol.Invalid(f"larger than {_MAX_USER_DATA} bytes")
+    return value
+
+
+START_SCHEMA = vol.Schema(
+    {
+        vol.Required(ATTR_DEVICE_ID): cv.string,
+        vol.Optional("evse_id", default=""): _text,
+        vol.Optional(ATTR_TRANSACTION_ID, default=""): _text,
+        vol.Optional("identification_status", default=None): vol.Any(
+            None, vol.Coerce(IdentificationStatus)
+        ),
+        vol.Optional("identification_level", default=None): vol.Any(
+            None, vol.Coerce(IdentificationLevel)
+        ),
+        vol.Optional("identification_flags", default=list): vol.All(
+            cv.ensure_list,
+            vol.Length(max=MAX_IDENTIFICATION_FLAGS),
+            [vol.Coerce(IdentificationFlag)],
+        ),
+        vol.Optional(
+            "identification_type", default=IdentificationType.NONE
+        ): vol.Coerce(IdentificationType),
+        vol.Optional("identification_data", default=""): _text,
+        vol.Optional("tariff_text", default=""): vol.All(
+            _text, vol.Length(max=MAX_TARIFF_TEXT)
+        ),
+        vol.Optional("client_id", default=""): _text,
+        vol.Optional("tariff_id", default=""): _text,
+        vol.Optional("cable_id", default=""): _text,
+        vol.Optional("user_data", default=None): _user_data,
+    }
+)
+
+STOP_SCHEMA = vol.Schema(
+    {
+        vol.Required(ATTR_DEVICE_ID): cv.string,
+        vol.Optional(ATTR_TRANSACTION_ID, default=""): _text,
+    }
+)
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn what meter and archive raise into errors that Home Assistant translates.
+
+    A request that cannot be carried out becomes ``ServiceValidationError``; a meter that
+    says no or nothing at all, and a disk that fails, become ``HomeAssistantError``.
+    """
+    try:
+        yield
+    except InvalidRequestError as err:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key=err.key,
+            translation_placeholders=err.details,
+        ) from err
+    except MeterError as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key=err.key,
+            translation_placeholders=err.details,
+        ) from err
+    except ArchiveError as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="archive_unusable",
+            translation_placeholders={"error": str(err)},
+        ) from err
+
+
+def transaction_request(data: dict[str, Any]) -> TransactionRequest:
+    """Build a request from checked action data.
+
+    A UUID stands in for a missing id; whoever names a user and no status assigns the user.
+    """
+    return TransactionRequest(
+        transaction_id=data[ATTR_TRANSACTION_ID] or str(uuid4()),
+        evse_id=data["evse_id"],
+        identification_status=data["identification_status"]
+        or (
+            IdentificationStatus.ASSIGNED
+            if data["identification_data"]
+            else IdentificationStatus.NOT_ASSIGNED
+        ),
+        identification_level=data["identification_level"],
+        identification_flags=tuple(data["identification_flags"]),
+        identification_type=data["identification_type"],
+        identification_data=data["identification_data"],
+        tariff_text=data["tariff_text"],
+    )
+
+
+@callback
+def async_setup_actions(hass: HomeAssistant) -> None:
+    """Register the actions."""
+
+    def entry_of(call: ServiceCall) -> DcMeterConfigEntry:
+        _, entry = async_get_device_and_config_entry(
+            hass, DOMAIN, call.data[ATTR_DEVICE_ID]
+        )
+        return entry
+
+    async def start(call: ServiceCall) -> ServiceResponse:
+        data = entry_of(call).runtime_data
+        with translated_errors():
+            outcome = await data.sessions.start(
+                transaction_request(call.data),
+                Particulars(
+                    client_id=call.data["client_id"],
+                    tariff_id=call.data["tariff_id"],
+                    cable_id=call.data["cable_id"],
+                    user_data=call.data["user_data"],
+                ),
+                call.context,
+            )
+        await data.coordinator.async_refresh()
+        return outcome_data(outcome)
+
+    async def stop(call: ServiceCall) -> ServiceResponse:
+        data = entry_of(call).runtime_data
+        with translated_errors():
+            outcome = await data.sessions.stop(
+                call.data[ATTR_TRANSACTION_ID], call.context
+            )
+        await data.coordinator.async_refresh()
+        return outcome_data(outcome)
+
+    hass.services.async_register(
+        DOMAIN,
+        ACTION_START,
+        start,
+        schema=START_SCHEMA,
+        supports_response=SupportsResponse.OPTIONAL,
+    )
+    hass.services.async_register(
+        DOMAIN,
+        ACTION_STOP,
+        stop,
+        schema=STOP_SCHEMA,
+        supports_response=SupportsResponse.OPTIONAL,
+    )

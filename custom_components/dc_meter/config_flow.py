@@ -1,0 +1,493 @@
+"""Choose a meter, connect to it, learn who it is; reconfigure; options."""
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any, override
+from urllib.parse import urlsplit
+
+import voluptuous as vol
+
+from homeassistant.config_entries import (
+    ConfigEntry,
+    ConfigEntryState,
+    ConfigFlow,
+    ConfigFlowResult,
+    OptionsFlowWithReload,
+)
+from homeassistant.const import (
+    CONF_ADDRESS,
+    CONF_DEVICE,
+    CONF_HOST,
+    CONF_PORT,
+    CONF_URL,
+)
+from homeassistant.core import callback
+from homeassistant.data_entry_flow import section
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    SerialPortSelector,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+from homeassistant.helpers.typing import VolDictType
+
+from .connection import modbus_params, temporary_meter
+from .const import (
+    CONF_BAUDRATE,
+    CONF_CHARGE_POINT_ID,
+    CONF_CHARGE_POINT_TYPE,
+    CONF_CLOCK_INTERVAL,
+    CONF_FRAMER,
+    CONF_LOW_SIDE_SENSING,
+    CONF_METER,
+    CONF_PARITY,
+    CONF_RETRIES,
+    CONF_RETRY_DELAY,
+    CONF_SHOW_USER_ID,
+    CONF_STOPBITS,
+    CONF_TARIFF_TEXT,
+    DOMAIN,
+    METER_DCT1,
+    METER_IEM_DCR,
+)
+from .metering.errors import MeterError, MeterUnreachableError, WrongMeterError
+from .metering.meter import MAX_TARIFF_TEXT, MeterIdentity
+
+SECTION_ADVANCED = "advanced"
+
+OPTION_KEYS = {
+    METER_DCT1: (CONF_LOW_SIDE_SENSING,),
+    METER_IEM_DCR: (
+        CONF_TARIFF_TEXT,
+        CONF_CLOCK_INTERVAL,
+        CONF_RETRIES,
+        CONF_RETRY_DELAY,
+        CONF_SHOW_USER_ID,
+    ),
+}
+
+
+def _number(minimum: int, maximum: int, unit: str | None = None) -> vol.All[Any]:
+    config = NumberSelectorConfig(
+        min=minimum, max=maximum, step=1, mode=NumberSelectorMode.BOX
+    )
+    if unit is not None:
+        config["unit_of_measurement"] = unit
+    return vol.All(NumberSelector(config), vol.Coerce(int))
+
+
+def _choice(key: str, *options: str) -> SelectSelector:
+    return SelectSelector(
+        SelectSelectorConfig(
+            options=list(options),
+            translation_key=key,
+            mode=SelectSelectorMode.DROPDOWN,
+        )
+    )
+
+
+DCT1_COMMON: VolDictType = {
+    vol.Required(CONF_ADDRESS, default=1): _number(1, 247),
+    vol.Required(CONF_LOW_SIDE_SENSING, default=True): BooleanSelector(),
+}
+
+# Factory settings and choices of Carlo Gavazzi's sister meters (inferred).
+DCT1_SERIAL_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_DEVICE): SerialPortSelector(),
+        vol.Required(CONF_BAUDRATE, default="9600"): _choice(
+            CONF_BAUDRATE, "9600", "19200", "38400", "57600", "115200"
+        ),
+        vol.Required(CONF_PARITY, default="none"): _choice(CONF_PARITY, "none", "even"),
+        vol.Required(CONF_STOPBITS, default="1"): _choice(CONF_STOPBITS, "1", "2"),
+        **DCT1_COMMON,
+    }
+)
+
+DCT1_NETWORK_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_HOST): TextSelector(),
+        vol.Required(CONF_PORT, default=502): _number(1, 65535),
+        vol.Required(CONF_FRAMER, default="rtu"): _choice(CONF_FRAMER, "rtu", "socket"),
+        **DCT1_COMMON,
+    }
+)
+
+ADVANCED_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_CLOCK_INTERVAL, default=2): _number(1, 24, "h"),
+        vol.Required(CONF_RETRIES, default=3): _number(0, 5),
+        vol.Required(CONF_RETRY_DELAY, default=250): _number(200, 1000, "ms"),
+        vol.Required(CONF_SHOW_USER_ID, default=False): BooleanSelector(),
+    }
+)
+
+TARIFF_TEXT: VolDictType = {
+    vol.Optional(CONF_TARIFF_TEXT, default=""): TextSelector(),
+}
+
+IEM_DCR_CONNECTION: VolDictType = {
+    vol.Required(CONF_URL): TextSelector(TextSelectorConfig(type=TextSelectorType.URL)),
+    vol.Required(CONF_CHARGE_POINT_TYPE): TextSelector(),
+    vol.Required(CONF_CHARGE_POINT_ID): TextSelector(),
+}
+
+IEM_DCR_OPTIONS: VolDictType = {
+    **TARIFF_TEXT,
+    vol.Required(SECTION_ADVANCED): section(ADVANCED_SCHEMA, {"collapsed": True}),
+}
+
+IEM_DCR_SCHEMA = vol.Schema({**IEM_DCR_CONNECTION, **IEM_DCR_OPTIONS})
+
+OPTIONS_SCHEMAS = {
+    METER_DCT1: vol.Schema(
+        {vol.Required(CONF_LOW_SIDE_SENSING, default=True): BooleanSelector()}
+    ),
+    METER_IEM_DCR: vol.Schema(IEM_DCR_OPTIONS),
+}
+
+# Short, since every entity id begins with it; the device shows the whole model.
+_NAMES = {METER_DCT1: "DCT1", METER_IEM_DCR: "IEM-DCR"}
+
+# The fields that say where a meter is.
+_REACHED_BY = (CONF_DEVICE, CONF_HOST, CONF_URL)
+
+_PARITIES = {"none": "N", "even": "E"}
+
+
+class _FieldError(Exception):
+    """A field of the form holds what cannot be right."""
+
+    def __init__(self, field: str, error: str) -> None:
+        super().__init__(error)
+        self.field = field
+        self.error = error
+
+
+def _host(text: str) -> str:
+    """Return a host name or address as the connection wants it."""
+    host = text.strip().strip("[]").lower()
+    if not host or any(character in host for character in "/@ ?#"):
+        raise _FieldError(CONF_HOST, "invalid_host")
+    return host
+
+
+def _base_url(text: str) -> str:
+    """Complete what the user typed: a host alone is enough."""
+    text = text.strip()
+    try:
+        bare_ipv6 = ip_address(text).version == 6
+    except ValueError:
+        bare_ipv6 = False
+    if bare_ipv6:
+        text = f"[{text}]"
+    try:
+        url = urlsplit(text if "://" in text else f"http://{text}")
+        # Reading the port checks it.
+        sound = url.hostname and (url.port is None or url.port > 0)
+    except ValueError:
+        sound = False
+    if (
+        not sound
+        or url.scheme not in ("http", "https")
+        or url.path.strip("/")
+        or url.query
+        or url.fragment
+        or url.username
+        or " " in text
+    ):
+        raise _FieldError(CONF_URL, "invalid_url")
+    return f"{url.scheme}://{url.netloc.lower()}"
+
+
+def _dct1_settings(user_input: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn the form of a DCT1 into settings; raises ``_FieldError``."""
+    settings = {CONF_METER: METER_DCT1, **user_input}
+    if CONF_DEVICE in settings:
+        settings[CONF_DEVICE] = settings[CONF_DEVICE].strip()
+        if not settings[CONF_DEVICE]:
+            raise _FieldError(CONF_DEVICE, "empty")
+        settings[CONF_BAUDRATE] = int(settings[CONF_BAUDRATE])
+        settings[CONF_PARITY] = _PARITIES[settings[CONF_PARITY]]
+        settings[CONF_STOPBITS] = int(settings[CONF_STOPBITS])
+    else:
+        settings[CONF_HOST] = _host(settings[CONF_HOST])
+    return settings
+
+
+def _iem_dcr_settings(user_input: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn the form of an IEM-DCR into settings; raises ``_FieldError``."""
+    settings = {CONF_METER: METER_IEM_DCR, **user_input}
+    settings |= settings.pop(SECTION_ADVANCED, {})
+    settings[CONF_URL] = _base_url(settings[CONF_URL])
+    for field in (CONF_CHARGE_POINT_TYPE, CONF_CHARGE_POINT_ID):
+        settings[field] = settings[field].strip()
+        if not settings[field]:
+            raise _FieldError(field, "empty")
+    _check_tariff_text(settings)
+    return settings
+
+
+def _check_tariff_text(settings: Mapping[str, Any]) -> None:
+    if len(settings.get(CONF_TARIFF_TEXT, "")) > MAX_TARIFF_TEXT:
+        raise _FieldError(CONF_TARIFF_TEXT, "text_too_long")
+
+
+def _form(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn settings back into what the forms show."""
+    form = dict(settings)
+    if CONF_BAUDRATE in form:
+        form[CONF_BAUDRATE] = str(form[CONF_BAUDRATE])
+        form[CONF_PARITY] = {code: name for name, code in _PARITIES.items()}[
+            form[CONF_PARITY]
+        ]
+        form[CONF_STOPBITS] = str(form[CONF_STOPBITS])
+    advanced = {str(key) for key in ADVANCED_SCHEMA.schema}
+    form[SECTION_ADVANCED] = {key: form.pop(key) for key in advanced & settings.keys()}
+    return form
+
+
+def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part settings into the entry's data and its options."""
+    keys = OPTION_KEYS[settings[CONF_METER]]
+    return (
+        {key: value for key, value in settings.items() if key not in keys},
+        {key: settings[key] for key in keys},
+    )
+
+
+def _needs_relink(entry: ConfigEntry, settings: Mapping[str, Any]) -> bool:
+    """Tell whether probing these settings clashes with the line this entry holds.
+
+    One line serves one set of settings. An entry that waits to retry would set the line up
+    with the old ones during the probe, so it counts as holding it.
+    """
+    if settings[CONF_METER] != METER_DCT1 or entry.state not in (
+        ConfigEntryState.LOADED,
+        ConfigEntryState.SETUP_RETRY,
+    ):
+        return False
+    current, new = modbus_params(entry.data), modbus_params(settings)
+    return new.endpoint == current.endpoint and new != current
+
+
+class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
+    """Set up a meter."""
+
+    VERSION = 1
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> DcMeterOptionsFlow:
+        """Return the options flow."""
+        return DcMeterOptionsFlow()
+
+    @override
+    async def async_step_user(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Let the user choose the meter."""
+        return self.async_show_menu(
+            step_id="user", menu_options=[METER_DCT1, METER_IEM_DCR]
+        )
+
+    async def async_step_dct1(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Let the user choose how the DCT1 is reached."""
+        return self.async_show_menu(
+            step_id="dct1", menu_options=["dct1_serial", "dct1_network"]
+        )
+
+    async def async_step_dct1_serial(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Set up a DCT1 on a serial port."""
+        return await self._async_step_meter(
+            "dct1_serial", DCT1_SERIAL_SCHEMA, user_input
+        )
+
+    async def async_step_dct1_network(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Set up a DCT1 behind a network gateway."""
+        return await self._async_step_meter(
+            "dct1_network", DCT1_NETWORK_SCHEMA, user_input
+        )
+
+    async def async_step_iem_dcr(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Set up an IEM-DCR."""
+        return await self._async_step_meter("iem_dcr", IEM_DCR_SCHEMA, user_input)
+
+    async def _async_step_meter(
+        self, step_id: str, schema: vol.Schema, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
+        """Ask for the settings, then the meter behind them who it is."""
+        errors: dict[str, str] = {}
+        placeholders: dict[str, str] = {}
+        if user_input is not None:
+            settings, identity = await self._async_probe(
+                user_input, errors, placeholders
+            )
+            if identity is not None:
+                await self.async_set_unique_id(identity.serial_number)
+                self._abort_if_unique_id_configured()
+                data, options = _split(settings)
+                return self.async_create_entry(
+                    title=f"{_NAMES[data[CONF_METER]]} {identity.serial_number}",
+                    data=data,
+                    options=options,
+                )
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(schema, user_input),
+            errors=errors,
+            description_placeholders=placeholders,
+        )
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Let the user change how the meter is reached; it must stay the same meter."""
+        entry = self._get_reconfigure_entry()
+        if entry.data[CONF_METER] == METER_IEM_DCR:
+            return await self.async_step_reconfigure_iem_dcr()
+        return self.async_show_menu(
+            step_id="reconfigure",
+            menu_options=["reconfigure_dct1_serial", "reconfigure_dct1_network"],
+        )
+
+    async def async_step_reconfigure_dct1_serial(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Reconfigure a DCT1 on a serial port."""
+        return await self._async_step_reconfigure(
+            "reconfigure_dct1_serial", DCT1_SERIAL_SCHEMA, user_input
+        )
+
+    async def async_step_reconfigure_dct1_network(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Reconfigure a DCT1 behind a network gateway."""
+        return await self._async_step_reconfigure(
+            "reconfigure_dct1_network", DCT1_NETWORK_SCHEMA, user_input
+        )
+
+    async def async_step_reconfigure_iem_dcr(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Reconfigure an IEM-DCR."""
+        return await self._async_step_reconfigure(
+            "reconfigure_iem_dcr", vol.Schema(IEM_DCR_CONNECTION), user_input
+        )
+
+    async def _async_step_reconfigure(
+        self, step_id: str, schema: vol.Schema, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
+        entry = self._get_reconfigure_entry()
+        errors: dict[str, str] = {}
+        placeholders: dict[str, str] = {}
+        if user_input is not None:
+            settings, identity = await self._async_probe(
+                user_input, errors, placeholders, entry
+            )
+            if identity is not None:
+                data, options = _split(settings)
+                return self.async_update_reload_and_abort(
+                    entry, data=data, options=options
+                )
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(
+                schema, user_input or _form(entry.data | entry.options)
+            ),
+            errors=errors,
+            description_placeholders=placeholders,
+        )
+
+    async def _async_probe(
+        self,
+        user_input: dict[str, Any],
+        errors: dict[str, str],
+        placeholders: dict[str, str],
+        entry: ConfigEntry | None = None,
+    ) -> tuple[dict[str, Any], MeterIdentity | None]:
+        """Talk to the meter behind the form; what is wrong goes into ``errors``."""
+        kind = METER_IEM_DCR if CONF_URL in user_input else METER_DCT1
+        options = {} if entry is None else dict(entry.options)
+        relinking = False
+        try:
+            settings = (
+                _iem_dcr_settings(options | user_input)
+                if kind == METER_IEM_DCR
+                else _dct1_settings(options | user_input)
+            )
+            if entry is not None and _needs_relink(entry, settings):
+                relinking = await self.hass.config_entries.async_unload(entry.entry_id)
+            async with temporary_meter(self.hass, settings) as meter:
+                identity = await meter.identify()
+            if entry is not None and identity.serial_number != entry.unique_id:
+                raise WrongMeterError(
+                    expected=entry.unique_id, found=identity.serial_number
+                )
+        except _FieldError as err:
+            errors[err.field] = err.error
+        except MeterUnreachableError as err:
+            errors[next(field for field in _REACHED_BY if field in user_input)] = (
+                err.key
+            )
+            placeholders |= err.details
+        except MeterError as err:
+            errors["base"] = err.key
+            placeholders |= err.details
+        except HomeAssistantError as err:
+            errors["base"] = "line_in_use"
+            placeholders["error"] = str(err)
+        else:
+            return settings, identity
+        if relinking and entry is not None:
+            # The old settings stay in force, so the meter goes back to work with them.
+            await self.hass.config_entries.async_setup(entry.entry_id)
+        return {}, None
+
+
+class DcMeterOptionsFlow(OptionsFlowWithReload):
+    """Change what does not touch the connection."""
+
+    async def async_step_init(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Show and keep the options of this kind of meter."""
+        kind = self.config_entry.data[CONF_METER]
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            options = user_input | user_input.get(SECTION_ADVANCED, {})
+            options.pop(SECTION_ADVANCED, None)
+            try:
+                _check_tariff_text(options)
+            except _FieldError as err:
+                errors[err.field] = err.error
+            else:
+                return self.async_create_entry(data=options)
+        return self.async_show_form(
+            step_id=f"{kind}",
+            data_schema=self.add_suggested_values_to_schema(
+                OPTIONS_SCHEMAS[kind],
+                user_input or _form(self.config_entry.options),
+            ),
+            errors=errors,
+        )
+
+    async_step_dct1 = async_step_init
+    async_step_iem_dcr = async_step_init

@@ -1,0 +1,255 @@
+"""Sensors of a meter."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, override
+
+from homeassistant.components.sensor import (
+    SensorDeviceClass,
+    SensorEntity,
+    SensorEntityDescription,
+    SensorStateClass,
+)
+from homeassistant.const import (
+    EntityCategory,
+    UnitOfElectricCurrent,
+    UnitOfElectricPotential,
+    UnitOfEnergy,
+    UnitOfPower,
+    UnitOfTime,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import DcMeterConfigEntry, DcMeterCoordinator
+from .entity import DcMeterEntity
+from .metering.meter import Capability, ClockState, Meter, MeterReading
+from .sessions import Session
+
+PARALLEL_UPDATES = 0
+
+type _Value = str | int | float | Decimal | datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DcMeterSensorDescription(SensorEntityDescription):
+    """What a sensor takes from the last reading, the running session, or the meter."""
+
+    value_fn: Callable[[DcMeterCoordinator], _Value]
+    attributes_fn: Callable[[DcMeterCoordinator], dict[str, Any]] | None = None
+    exists_fn: Callable[[Meter], bool] = lambda _: True
+
+
+def _reading[T](
+    value_fn: Callable[[MeterReading], T],
+) -> Callable[[DcMeterCoordinator], T]:
+    return lambda coordinator: value_fn(coordinator.data)
+
+
+def _session[T](
+    value_fn: Callable[[Session], T],
+) -> Callable[[DcMeterCoordinator], T | None]:
+    def value(coordinator: DcMeterCoordinator) -> T | None:
+        session = coordinator.sessions.current
+        return None if session is None else value_fn(session)
+
+    return value
+
+
+def _transaction_energy(
+    counted: Callable[[MeterReading], Decimal | None],
+    register: Callable[[Any], Decimal | None],
+) -> Callable[[DcMeterCoordinator], Decimal | None]:
+    """Energy of the running transaction: the meter's own count, else register less begin."""
+
+    def value(coordinator: DcMeterCoordinator) -> Decimal | None:
+        reading = coordinator.data
+        session = coordinator.sessions.current
+        if not coordinator.sessions.is_running(reading.transaction_active):
+            return None
+        if (count := counted(reading)) is not None:
+            return _kwh(count)
+        now = register(reading)
+        if session is None or session.start is None or now is None:
+            return None
+        begin = register(session.start)
+        return None if begin is None else _kwh(now - begin)
+
+    return value
+
+
+def _kwh(watt_hours: Decimal | None) -> Decimal | None:
+    """Move the decimal point: exact, where a conversion through float is not."""
+    return None if watt_hours is None else watt_hours.scaleb(-3)
+
+
+def _has(capability: Capability) -> Callable[[Meter], bool]:
+    return lambda meter: capability in meter.capabilities
+
+
+SENSORS = (
+    DcMeterSensorDescription(
+        key="energy_import",
+        translation_key="energy_import",
+        device_class=SensorDeviceClass.ENERGY,
+        state_class=SensorStateClass.TOTAL,
+        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        suggested_display_precision=3,
+        value_fn=_reading(lambda reading: _kwh(reading.energy_import_wh)),
+    ),
+    DcMeterSensorDescription(
+        key="energy_export",
+        translation_key="energy_export",
+        device_class=SensorDeviceClass.ENERGY,
+        state_class=SensorStateClass.TOTAL,
+        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        suggested_display_precision=3,
+        value_fn=_reading(lambda reading: _kwh(reading.energy_export_wh)),
+    ),
+    DcMeterSensorDescription(
+        key="power",
+        device_class=SensorDeviceClass.POWER,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfPower.WATT,
+        suggested_display_precision=0,
+        value_fn=_reading(lambda reading: reading.power_w),
+    ),
+    DcMeterSensorDescription(
+        key="voltage",
+        translation_key="voltage",
+        device_class=SensorDeviceClass.VOLTAGE,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfElectricPotential.VOLT,
+        suggested_display_precision=1,
+        value_fn=_reading(lambda reading: reading.voltage_v),
+    ),
+    DcMeterSensorDescription(
+        key="current",
+        translation_key="current",
+        device_class=SensorDeviceClass.CURRENT,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
+        suggested_display_precision=2,
+        value_fn=_reading(lambda reading: reading.current_a),
+    ),
+    DcMeterSensorDescription(
+        key="transaction_energy_import",
+        translation_key="transaction_energy_import",
+        device_class=SensorDeviceClass.ENERGY,
+        state_class=SensorStateClass.TOTAL,
+        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        suggested_display_precision=3,
+        value_fn=_transaction_energy(
+            lambda reading: reading.transaction_import_wh,
+            lambda registers: registers.energy_import_wh,
+        ),
+    ),
+    DcMeterSensorDescription(
+        key="transaction_energy_export",
+        translation_key="transaction_energy_export",
+        device_class=SensorDeviceClass.ENERGY,
+        state_class=SensorStateClass.TOTAL,
+        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        suggested_display_precision=3,
+        value_fn=_transaction_energy(
+            lambda reading: reading.transaction_export_wh,
+            lambda registers: registers.energy_export_wh,
+        ),
+    ),
+    DcMeterSensorDescription(
+        key="transaction_id",
+        translation_key="transaction_id",
+        value_fn=_session(lambda session: session.transaction_id),
+    ),
+    DcMeterSensorDescription(
+        key="transaction_start",
+        translation_key="transaction_start",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        value_fn=_session(lambda session: session.started_at),
+    ),
+    DcMeterSensorDescription(
+        key="public_key",
+        translation_key="public_key",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=lambda coordinator: coordinator.meter.identity.public_key,
+        attributes_fn=lambda coordinator: {
+            "form": coordinator.meter.identity.public_key_form,
+            "signing_method": coordinator.meter.identity.signing_method,
+        },
+        exists_fn=lambda meter: meter.identity.public_key is not None,
+    ),
+    DcMeterSensorDescription(
+        key="clock_offset",
+        translation_key="clock_offset",
+        device_class=SensorDeviceClass.DURATION,
+        native_unit_of_measurement=UnitOfTime.SECONDS,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=_reading(lambda reading: reading.clock_offset_s),
+        exists_fn=_has(Capability.CLOCK),
+    ),
+    DcMeterSensorDescription(
+        key="clock_state",
+        translation_key="clock_state",
+        device_class=SensorDeviceClass.ENUM,
+        options=[state.value for state in ClockState],
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=_reading(lambda reading: reading.clock_state),
+        exists_fn=_has(Capability.CLOCK),
+    ),
+    DcMeterSensorDescription(
+        key="cable_resistance",
+        translation_key="cable_resistance",
+        native_unit_of_measurement="Ω",
+        suggested_display_precision=3,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=_reading(lambda reading: reading.cable_resistance_ohm),
+        exists_fn=_has(Capability.CABLE_RESISTANCE),
+    ),
+    DcMeterSensorDescription(
+        key="poll_duration",
+        translation_key="poll_duration",
+        device_class=SensorDeviceClass.DURATION,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfTime.MILLISECONDS,
+        suggested_display_precision=0,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=lambda coordinator: coordinator.poll_duration_ms,
+    ),
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: DcMeterConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the sensors this meter has."""
+    coordinator = entry.runtime_data.coordinator
+    async_add_entities(
+        DcMeterSensor(coordinator, description)
+        for description in SENSORS
+        if description.exists_fn(coordinator.meter)
+    )
+
+
+class DcMeterSensor(DcMeterEntity, SensorEntity):
+    """A value of a meter."""
+
+    entity_description: DcMeterSensorDescription
+
+    @property
+    @override
+    def native_value(self) -> _Value:
+        """The value, exact."""
+        return self.entity_description.value_fn(self.coordinator)
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, Any] | None:
+        """What belongs to the value."""
+        if (attributes_fn := self.entity_description.attributes_fn) is None:
+            return None
+        return attributes_fn(self.coordinator)

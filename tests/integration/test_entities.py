@@ -1,0 +1,222 @@
+"""The entities of each meter, and what can be done with them."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from syrupy.assertion import SnapshotAssertion
+
+from custom_components.dc_meter.diagnostics import async_get_config_entry_diagnostics
+from homeassistant.const import (
+    ATTR_ENTITY_ID,
+    SERVICE_TURN_OFF,
+    SERVICE_TURN_ON,
+    STATE_OFF,
+    STATE_ON,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import entity_registry as er
+from simulators.car import Car
+from simulators.dct1 import SimulatedDct1
+from simulators.iem_dcr import SimulatedIemDcr
+from simulators.line import SerialLine
+
+from .conftest import device_of, entity_of, state_of
+
+type Setup = Callable[[MockConfigEntry], Awaitable[None]]
+
+# What no two meters or runs have in common.
+VOLATILE = {
+    "transaction_start",
+    "public_key",
+    "poll_duration",
+    "clock_offset",
+    "voltage",
+}
+
+
+async def test_entities_are_as_designed(
+    hass: HomeAssistant,
+    meter_entry: MockConfigEntry,
+    setup: Setup,
+    entity_registry: er.EntityRegistry,
+    snapshot: SnapshotAssertion,
+) -> None:
+    """Names, classes, units, categories and precision of everything, and its state."""
+    await setup(meter_entry)
+    found = {}
+    for entity in er.async_entries_for_config_entry(
+        entity_registry, meter_entry.entry_id
+    ):
+        state = hass.states.get(entity.entity_id)
+        if state is None:
+            assert entity.disabled_by is er.RegistryEntryDisabler.INTEGRATION
+            continue
+        key = entity.unique_id.removeprefix(f"{meter_entry.unique_id}_")
+        found[entity.entity_id] = {
+            "key": key,
+            "category": entity.entity_category,
+            "translation_key": entity.translation_key,
+            "options": dict(entity.options),
+            "attributes": dict(state.attributes),
+            "state": "volatile" if key in VOLATILE else state.state,
+        }
+    assert dict(sorted(found.items())) == snapshot
+
+
+async def test_poll_duration_is_for_those_who_look_for_it(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """A value that changes each second is off unless asked for."""
+    await setup(meter_entry)
+    entity_id = entity_of(hass, meter_entry, "poll_duration")
+    entry = er.async_get(hass).async_get(entity_id)
+    assert entry is not None
+    assert entry.disabled_by is er.RegistryEntryDisabler.INTEGRATION
+
+
+async def test_a_dct1_shows_its_public_key(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, dct1: SimulatedDct1
+) -> None:
+    """Whoever compares it with the label sees the same digits."""
+    await setup(dct1_entry)
+    assert dct1.key is not None
+    assert state_of(hass, dct1_entry, "public_key") == dct1.key.point.hex().upper()
+
+
+async def test_an_iem_dcr_shows_its_public_key(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """As delivered, mixed case and all."""
+    await setup(iem_dcr_entry)
+    assert state_of(hass, iem_dcr_entry, "public_key") == iem_dcr.get_publickey()["PK"]
+
+
+async def test_an_unsigned_dct1_measures_all_the_same(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, line: SerialLine
+) -> None:
+    """It has no key to show, and its sessions have energies and no signature."""
+    line.connect(SimulatedDct1(address=2, signature="none", serial_number="UNSIGNED"))
+    hass.config_entries.async_update_entry(
+        dct1_entry, unique_id="UNSIGNED", data=dct1_entry.data | {"address": 2}
+    )
+    await setup(dct1_entry)
+    keys = {
+        entity.unique_id.removeprefix("UNSIGNED_")
+        for entity in er.async_entries_for_config_entry(
+            er.async_get(hass), dct1_entry.entry_id
+        )
+    }
+    assert "public_key" not in keys
+    switch = {ATTR_ENTITY_ID: entity_of(hass, dct1_entry, "transaction")}
+    await hass.services.async_call("switch", SERVICE_TURN_ON, switch, blocking=True)
+    assert state_of(hass, dct1_entry, "transaction_energy_import") == "0.000"
+
+
+async def test_the_switch_starts_and_stops_a_transaction(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """On and off, and nothing happens when it is already so."""
+    await setup(meter_entry)
+    switch = {ATTR_ENTITY_ID: entity_of(hass, meter_entry, "transaction")}
+    assert state_of(hass, meter_entry, "transaction") == STATE_OFF
+    await hass.services.async_call("switch", SERVICE_TURN_ON, switch, blocking=True)
+    assert state_of(hass, meter_entry, "transaction") == STATE_ON
+    transaction_id = state_of(hass, meter_entry, "transaction_id")
+    await hass.services.async_call("switch", SERVICE_TURN_ON, switch, blocking=True)
+    assert state_of(hass, meter_entry, "transaction_id") == transaction_id
+    for _ in range(2):
+        await hass.services.async_call(
+            "switch", SERVICE_TURN_OFF, switch, blocking=True
+        )
+        assert state_of(hass, meter_entry, "transaction") == STATE_OFF
+
+
+async def test_the_switch_stays_when_the_meter_refuses(
+    hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, setup: Setup, car: Car
+) -> None:
+    """The user is told why, and the switch shows what is so."""
+    await setup(iem_dcr_entry)
+    car.set_power(11_000)
+    with pytest.raises(HomeAssistantError) as refusal:
+        await hass.services.async_call(
+            "switch",
+            SERVICE_TURN_ON,
+            {ATTR_ENTITY_ID: entity_of(hass, iem_dcr_entry, "transaction")},
+            blocking=True,
+        )
+    assert refusal.value.translation_key == "current_flowing"
+    assert state_of(hass, iem_dcr_entry, "transaction") == STATE_OFF
+
+
+async def test_the_tariff_text_can_be_set(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """The meter shows it, and so does the entity."""
+    await setup(iem_dcr_entry)
+    assert state_of(hass, iem_dcr_entry, "tariff_text") == "0,39 EUR/kWh"
+    await hass.services.async_call(
+        "text",
+        "set_value",
+        {
+            ATTR_ENTITY_ID: entity_of(hass, iem_dcr_entry, "tariff_text"),
+            "value": "0,55 EUR/kWh",
+        },
+        blocking=True,
+    )
+    assert state_of(hass, iem_dcr_entry, "tariff_text") == "0,55 EUR/kWh"
+    assert iem_dcr.describe()["tariff_text"] == "0,55 EUR/kWh"
+
+
+async def test_a_clock_that_is_off_shows(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """While a transaction keeps the clock from being set, its offset is seen."""
+    await setup(iem_dcr_entry)
+    assert state_of(hass, iem_dcr_entry, "clock_state") == "informative"
+    switch = {ATTR_ENTITY_ID: entity_of(hass, iem_dcr_entry, "transaction")}
+    await hass.services.async_call("switch", SERVICE_TURN_ON, switch, blocking=True)
+    iem_dcr.clock_jump(seconds=90)
+    await iem_dcr_entry.runtime_data.coordinator.async_refresh()
+    assert float(state_of(hass, iem_dcr_entry, "clock_offset")) == pytest.approx(
+        90, abs=1
+    )
+
+
+async def test_diagnostics_help_and_do_not_tell_who_charged(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Keys, registers and timings are in; users are not."""
+    await setup(meter_entry)
+    await hass.services.async_call(
+        "dc_meter",
+        "start_transaction",
+        {
+            "device_id": device_of(hass, meter_entry),
+            "identification_data": "SECRET-CARD",
+            "client_id": "SECRET-CLIENT",
+            "user_data": "SECRET-DATA",
+        },
+        blocking=True,
+    )
+    for _ in range(2):
+        diagnostics = await async_get_config_entry_diagnostics(hass, meter_entry)
+        assert "SECRET" not in repr(diagnostics)
+        assert meter_entry.runtime_data.meter.identity.public_key in repr(diagnostics)
+        assert diagnostics["reading"]["energy_import_wh"] == "446540"
+        await hass.services.async_call(
+            "dc_meter",
+            "stop_transaction",
+            {"device_id": device_of(hass, meter_entry)},
+            blocking=True,
+        )

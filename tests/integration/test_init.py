@@ -1,0 +1,200 @@
+"""A meter's entry: set up, polled, lost, found again, unloaded."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.util import dt as dt_util
+from simulators.car import Car
+from simulators.dct1 import SimulatedDct1
+from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
+from simulators.line import SerialLine
+
+from .conftest import state_of
+
+type Setup = Callable[[MockConfigEntry], Awaitable[None]]
+
+
+async def poll(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Let the coordinator poll once, now."""
+    await entry.runtime_data.coordinator.async_refresh()
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def test_a_meter_shows_its_registers_to_the_last_digit(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Energy is what the meter counts, as exact as it counts."""
+    await setup(meter_entry)
+    assert state_of(hass, meter_entry, "energy_import") == "446.540"
+    assert state_of(hass, meter_entry, "energy_export") == "4.881"
+
+
+async def test_a_meter_follows_the_car(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup, car: Car
+) -> None:
+    """Power, voltage and current are the car's, and change with it."""
+    await setup(meter_entry)
+    assert float(state_of(hass, meter_entry, "power")) == 0
+    car.set_power(11_000)
+    await poll(hass, meter_entry)
+    power = float(state_of(hass, meter_entry, "power"))
+    voltage = float(state_of(hass, meter_entry, "voltage"))
+    current = float(state_of(hass, meter_entry, "current"))
+    assert power == pytest.approx(11_000, rel=0.01)
+    assert voltage * current == pytest.approx(power, rel=0.01)
+
+
+async def test_a_poll_follows_a_poll_each_second(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup, car: Car
+) -> None:
+    """Nobody has to ask for the next reading."""
+    await setup(meter_entry)
+    car.set_power(5_000)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=2))
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert float(state_of(hass, meter_entry, "power")) == pytest.approx(5_000, rel=0.01)
+
+
+async def test_a_lost_meter_is_unavailable_and_logged_once_each_way(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    line: SerialLine,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Silence blanks the entities; the first answer brings them back."""
+    await setup(dct1_entry)
+    await line.cut()
+    for _ in range(3):
+        await poll(hass, dct1_entry)
+        assert state_of(hass, dct1_entry, "energy_import") == STATE_UNAVAILABLE
+    await line.mend()
+    await poll(hass, dct1_entry)
+    assert state_of(hass, dct1_entry, "energy_import") == "446.540"
+    ours = [record for record in caplog.records if "dc_meter" in record.name]
+    assert len([record for record in ours if record.levelname == "ERROR"]) == 1
+    assert len([record for record in ours if "recovered" in record.message]) == 1
+
+
+async def test_one_lost_answer_blanks_nothing(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, line: SerialLine
+) -> None:
+    """A single disturbance on the line is asked over within the same poll."""
+    await setup(dct1_entry)
+    line.drop()
+    await poll(hass, dct1_entry)
+    assert state_of(hass, dct1_entry, "voltage") != STATE_UNAVAILABLE
+
+
+async def test_setup_waits_for_a_meter_that_is_off(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, line: SerialLine
+) -> None:
+    """A meter that does not answer at start is tried again later."""
+    await line.cut()
+    await hass.config_entries.async_setup(dct1_entry.entry_id)
+    assert dct1_entry.state is ConfigEntryState.SETUP_RETRY
+    assert dct1_entry.error_reason_translation_key == "unreachable"
+
+
+async def test_setup_refuses_another_meter(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, dct1: SimulatedDct1
+) -> None:
+    """A meter exchanged while Home Assistant was off does not continue the old one's history."""
+    dct1.exchange(serial_number="BY0000000000X")
+    await hass.config_entries.async_setup(dct1_entry.entry_id)
+    assert dct1_entry.state is ConfigEntryState.SETUP_RETRY
+    assert dct1_entry.error_reason_translation_key == "wrong_meter"
+
+
+async def test_another_meter_at_the_address_blanks_the_entities(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+    server: IemDcrServer,
+) -> None:
+    """An address reused by another meter never shows that one's values."""
+    await setup(iem_dcr_entry)
+    iem_dcr.exchange(serial_number="1ISA0299999999")
+    await poll(hass, iem_dcr_entry)
+    assert state_of(hass, iem_dcr_entry, "energy_import") == STATE_UNAVAILABLE
+
+
+async def test_a_frozen_charge_point_is_a_repair_until_the_power_cycle(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    """The user learns which charge point receipts carry and how to change it."""
+    server.meter.post_gw(
+        {"CT": "CBIDC", "CI": "OLD", "TM": "2026-07-01T14:00:00,000+0200"}
+    )
+    await setup(iem_dcr_entry)
+    (issue,) = issue_registry.issues.values()
+    assert issue.translation_key == "charge_point_frozen"
+    assert issue.translation_placeholders == {
+        "meter": iem_dcr_entry.unique_id,
+        "frozen": "CBIDC OLD",
+        "configured": "EVSEID DE*DCM*E1",
+    }
+    await server.power_cycle(off_s=0.1)
+    await poll(hass, iem_dcr_entry)
+    await asyncio.sleep(0.2)
+    await poll(hass, iem_dcr_entry)
+    assert not issue_registry.issues
+    await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+
+
+async def test_both_meters_start_together(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, iem_dcr_entry: MockConfigEntry
+) -> None:
+    """At a start of Home Assistant all entries are set up at once, on one archive."""
+    await hass.config_entries.async_setup(dct1_entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert dct1_entry.state is ConfigEntryState.LOADED
+    assert iem_dcr_entry.state is ConfigEntryState.LOADED
+
+
+async def test_two_settings_on_one_line_are_refused(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    line: SerialLine,
+) -> None:
+    """The second entry says that the line is in use, and the first goes on."""
+    await setup(dct1_entry)
+    other = MockConfigEntry(
+        domain="dc_meter",
+        unique_id="other",
+        data=dct1_entry.data | {"baudrate": 9600},
+        options=dct1_entry.options,
+    )
+    other.add_to_hass(hass)
+    await hass.config_entries.async_setup(other.entry_id)
+    assert other.state is ConfigEntryState.SETUP_ERROR
+    assert other.error_reason_translation_key == "line_in_use"
+    await poll(hass, dct1_entry)
+    assert state_of(hass, dct1_entry, "energy_import") == "446.540"
+
+
+async def test_unloading_gives_the_line_back(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """An unloaded meter is not asked any more, and can be set up again."""
+    await setup(meter_entry)
+    assert await hass.config_entries.async_unload(meter_entry.entry_id)
+    assert meter_entry.state is ConfigEntryState.NOT_LOADED
+    await setup(meter_entry)

@@ -1,0 +1,190 @@
+"""A session through what can happen to it: lost answers, restarts, a disk that fails."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_capture_events,
+)
+
+from custom_components.dc_meter import ARCHIVE
+from custom_components.dc_meter.const import EVENT_DC_METER
+from custom_components.dc_meter.metering.meter import TransactionRequest
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import STATE_OFF, STATE_ON
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from simulators.iem_dcr import IemDcrServer, Refusal, SimulatedIemDcr
+from simulators.line import SerialLine
+
+from .conftest import state_of
+from .test_actions import call
+
+type Setup = Callable[[MockConfigEntry], Awaitable[None]]
+
+
+async def poll(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Let the coordinator poll once, and settle what it found."""
+    await entry.runtime_data.coordinator.async_refresh()
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def go_quiet_after_next_mark(server: IemDcrServer) -> None:
+    """Let the meter begin or end as told, lose that answer and every one after."""
+    mark = server.meter.post_receipt
+    answers = iter(["lost"])
+
+    def mark_and_go_quiet(body: dict[str, Any]) -> None:
+        mark(body)
+        if next(answers, None):
+            server.disconnect(count=1_000)
+            raise Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "lost")
+
+    server.meter.post_receipt = mark_and_go_quiet
+    # The server takes up its meter's commands when it begins to listen.
+    await server.refuse()
+    await server.accept()
+
+
+async def test_a_start_cut_short_by_a_restart_has_failed(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, line: SerialLine
+) -> None:
+    """The intention is in the archive, the begin value is not: nothing runs."""
+    await setup(dct1_entry)
+    await line.cut()
+    with pytest.raises(HomeAssistantError):
+        await call(hass, dct1_entry, "start", transaction_id="T")
+    await hass.config_entries.async_unload(dct1_entry.entry_id)
+    await line.mend()
+    events = async_capture_events(hass, EVENT_DC_METER)
+    await setup(dct1_entry)
+    await poll(hass, dct1_entry)
+    (event,) = events
+    assert event.data["type"] == "transaction_failed"
+    assert event.data["transaction_id"] == "T"
+    assert state_of(hass, dct1_entry, "transaction_active") == STATE_OFF
+
+
+async def test_a_begin_whose_answer_was_lost_is_found_at_the_meter(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+) -> None:
+    """The meter goes quiet right after it began; the session is taken up when it is back."""
+    await setup(iem_dcr_entry)
+    await go_quiet_after_next_mark(server)
+    events = async_capture_events(hass, EVENT_DC_METER)
+    with pytest.raises(HomeAssistantError) as lost:
+        await call(hass, iem_dcr_entry, "start", transaction_id="T")
+    assert lost.value.translation_key == "unreachable"
+    assert server.describe()["transaction"]
+    assert not events
+    server.disconnect(count=0)
+    await poll(hass, iem_dcr_entry)
+    (event,) = events
+    assert event.data["type"] == "transaction_started"
+    assert state_of(hass, iem_dcr_entry, "transaction_id") == "T"
+    stopped = await call(hass, iem_dcr_entry, "stop", transaction_id="T")
+    assert stopped["verdict"]["verdict"] == "valid"
+
+
+async def test_an_end_whose_answer_was_lost_still_gives_its_receipt(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+) -> None:
+    """The receipt is fetched once the meter answers again, also after a restart."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", transaction_id="T")
+    await go_quiet_after_next_mark(server)
+    with pytest.raises(HomeAssistantError):
+        await call(hass, iem_dcr_entry, "stop")
+    await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+    server.disconnect(count=0)
+    events = async_capture_events(hass, EVENT_DC_METER)
+    await setup(iem_dcr_entry)
+    await poll(hass, iem_dcr_entry)
+    (event,) = events
+    assert event.data["type"] == "transaction_stopped"
+    assert event.data["transaction_id"] == "T"
+    assert event.data["verdict"]["verdict"] == "valid"
+
+
+async def test_a_receipt_that_is_slow_to_come_is_waited_for_and_not_given_up(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """While the meter still signs there is no start over it; then the receipt is kept."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", transaction_id="T")
+    iem_dcr.signature_delay(seconds=1.5)
+    await iem_dcr_entry.runtime_data.meter._mark("end")  # noqa: SLF001, ended by someone else
+    events = async_capture_events(hass, EVENT_DC_METER)
+    with pytest.raises(HomeAssistantError) as early:
+        await call(hass, iem_dcr_entry, "start", transaction_id="next")
+    assert early.value.translation_key == "no_receipt"
+    assert state_of(hass, iem_dcr_entry, "transaction_id") == "T"
+    while not events:
+        await poll(hass, iem_dcr_entry)
+    assert events[0].data["type"] == "transaction_stopped"
+    assert events[0].data["transaction_id"] == "T"
+
+
+async def test_a_transaction_nobody_here_started_is_stopped_with_its_receipt(
+    hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Stop ends whatever runs, and what the meter signed is kept."""
+    await setup(iem_dcr_entry)
+    meter = iem_dcr_entry.runtime_data.meter
+    await meter.begin(TransactionRequest(transaction_id="of somebody else"))
+    await poll(hass, iem_dcr_entry)
+    assert state_of(hass, iem_dcr_entry, "transaction_active") == STATE_ON
+    stopped = await call(hass, iem_dcr_entry, "stop")
+    assert stopped["transaction_id"].startswith("foreign-")
+    assert "of somebody else" in stopped["signed_meter_value"]["signed_meter_data"]
+    assert stopped["verdict"]["verdict"] == "valid"
+
+
+async def test_an_archive_that_cannot_be_written_keeps_a_transaction_from_starting(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """What could not be kept is not begun."""
+    await setup(meter_entry)
+    hass.data[ARCHIVE].close()
+    with pytest.raises(HomeAssistantError) as refusal:
+        await call(hass, meter_entry, "start")
+    assert refusal.value.translation_key == "archive_unusable"
+    assert state_of(hass, meter_entry, "transaction_active") == STATE_OFF
+
+
+async def test_an_archive_that_is_none_keeps_the_meter_from_being_set_up(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry
+) -> None:
+    """The entry says why."""
+    await hass.async_add_executor_job(
+        Path(hass.config.path("dc_meter")).write_text, "in the way"
+    )
+    await hass.config_entries.async_setup(dct1_entry.entry_id)
+    assert dct1_entry.state is ConfigEntryState.SETUP_ERROR
+    assert dct1_entry.error_reason_translation_key == "archive_unusable"
+
+
+async def test_an_older_receipt_can_be_asked_for_again(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Stop with the id of an earlier transaction answers from the archive."""
+    await setup(meter_entry)
+    await call(hass, meter_entry, "start", transaction_id="first")
+    first = await call(hass, meter_entry, "stop")
+    await call(hass, meter_entry, "start", transaction_id="second")
+    await call(hass, meter_entry, "stop")
+    again = await call(hass, meter_entry, "stop", transaction_id="first")
+    assert again == first | {"already_stopped": True}

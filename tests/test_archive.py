@@ -1,0 +1,208 @@
+"""The archive keeps what it was given, in order, through anything, and shows tampering."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from custom_components.dc_meter.archive import (
+    SCHEMA_VERSION,
+    Archive,
+    ArchiveError,
+    RecordKind,
+)
+
+METER = "BY0520001002L"
+NOW = datetime(2026, 7, 1, 14, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where the archive is, in a folder that does not exist yet."""
+    return tmp_path / "dc_meter" / "receipts.db"
+
+
+@pytest.fixture
+def archive(path: Path) -> Iterator[Archive]:
+    """Open an empty archive."""
+    archive = Archive.open(path)
+    yield archive
+    archive.close()
+
+
+def write(
+    archive: Archive,
+    transaction_id: str,
+    kind: RecordKind = RecordKind.STARTED,
+    meter: str = METER,
+) -> None:
+    """Append a record whose body tells it apart."""
+    archive.append(
+        meter=meter,
+        transaction_id=transaction_id,
+        kind=kind,
+        written_at=NOW,
+        body={"of": transaction_id, "text": "Größe | \u2028"},
+    )
+
+
+def test_a_record_comes_back_as_it_was_written(archive: Archive, path: Path) -> None:
+    """Also from a file that was closed in between."""
+    write(archive, "T")
+    archive.close()
+    again = Archive.open(path)
+    record = again.latest(METER)
+    again.close()
+    assert record is not None
+    assert record.transaction_id == "T"
+    assert record.kind is RecordKind.STARTED
+    assert record.written_at == NOW
+    assert record.body == {"of": "T", "text": "Größe | \u2028"}
+
+
+def test_records_are_found_by_meter_transaction_and_kind(archive: Archive) -> None:
+    """Meters share the file and do not see each other."""
+    write(archive, "A", RecordKind.STARTED)
+    write(archive, "A", RecordKind.STOPPED)
+    write(archive, "B", RecordKind.STARTED)
+    write(archive, "A", RecordKind.FAILED, meter="another")
+    kinds = [record.kind for record in archive.of_transaction(METER, "A")]
+    assert kinds == [RecordKind.STARTED, RecordKind.STOPPED]
+    stopped = archive.latest_of_kind(METER, RecordKind.STOPPED)
+    assert stopped is not None
+    assert stopped.transaction_id == "A"
+    latest = archive.latest(METER)
+    assert latest is not None
+    assert latest.transaction_id == "B"
+    assert archive.latest("nobody") is None
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE record SET body = '{}'", "DELETE FROM record"]
+)
+def test_a_record_is_never_changed_or_removed(
+    archive: Archive, path: Path, statement: str
+) -> None:
+    """The file itself refuses."""
+    write(archive, "T")
+    other = sqlite3.connect(path)
+    with pytest.raises(sqlite3.IntegrityError, match="never"):
+        other.execute(statement)
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("tampering", "broken"),
+    [
+        ('UPDATE record SET body = \'{"of": "X"}\' WHERE number = 2', 2),
+        ("UPDATE record SET written_at = '2020-01-01T00:00:00' WHERE number = 3", 3),
+        ("UPDATE record SET kind = 'failed' WHERE number = 1", 1),
+        ("DELETE FROM record WHERE number = 2", 3),
+        ("DELETE FROM record WHERE number = 1", 2),
+        ("UPDATE record SET transaction_id = meter || transaction_id, meter = ''", 1),
+    ],
+)
+def test_tampering_shows(
+    archive: Archive, path: Path, tampering: str, broken: int
+) -> None:
+    """Whoever gets past the triggers breaks the chain at that record."""
+    for transaction_id in "ABCD":
+        write(archive, transaction_id)
+    assert archive.check_chain() is None
+    other = sqlite3.connect(path)
+    other.executescript(
+        "DROP TRIGGER record_is_never_changed; DROP TRIGGER record_is_never_removed;"
+    )
+    other.execute(tampering)
+    other.commit()
+    other.close()
+    assert archive.check_chain() == broken
+
+
+def test_a_file_that_is_no_archive_is_refused_and_left_alone(path: Path) -> None:
+    """Nothing is overwritten."""
+    path.parent.mkdir()
+    path.write_bytes(b"something else entirely" * 100)
+    with pytest.raises(ArchiveError):
+        Archive.open(path)
+    assert path.read_bytes() == b"something else entirely" * 100
+
+
+def test_an_archive_of_a_newer_version_is_refused(path: Path) -> None:
+    """What is not understood is not written to."""
+    Archive.open(path).close()
+    newer = sqlite3.connect(path)
+    newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    newer.close()
+    with pytest.raises(ArchiveError, match="newer"):
+        Archive.open(path)
+
+
+def test_a_folder_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
+    """The reason is in the error."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArchiveError, match="file"):
+        Archive.open(tmp_path / "file" / "receipts.db")
+
+
+def test_a_closed_archive_says_so(path: Path) -> None:
+    """Every call reports what it could not do."""
+    archive = Archive.open(path)
+    archive.close()
+    for call in (
+        lambda: write(archive, "T"),
+        lambda: archive.latest(METER),
+        archive.check_chain,
+    ):
+        with pytest.raises(ArchiveError):
+            call()
+
+
+def test_threads_take_turns(archive: Archive) -> None:
+    """However many write at once, the chain holds and nothing is missing."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: write(archive, f"T{number}"), range(80)))
+    assert archive.check_chain() is None
+    assert (
+        len({archive.of_transaction(METER, f"T{n}")[0].number for n in range(80)}) == 80
+    )
+
+
+WRITER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from custom_components.dc_meter.archive import Archive, RecordKind
+archive = Archive.open(Path(sys.argv[1]))
+for number in range(1_000_000):
+    archive.append(meter="M", transaction_id=f"T{number}", kind=RecordKind.STOPPED,
+                   written_at=datetime.now(UTC), body={"number": number, "value": "x" * 500})
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.parametrize("acknowledged", [0, 1, 7, 40])
+def test_what_was_acknowledged_survives_kill_9(path: Path, acknowledged: int) -> None:
+    """A killed process leaves every record it was told is written, and a whole chain."""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    last = -1
+    while last < acknowledged:
+        last = int(writer.stdout.readline())
+    writer.send_signal(signal.SIGKILL)
+    said = writer.stdout.read().split()
+    writer.wait()
+    writer.stdout.close()
+    last = int(said[-1]) if said else last
+    archive = Archive.open(path)
+    assert archive.check_chain() is None
+    assert archive.of_transaction("M", f"T{last}")
+    archive.close()
