@@ -1,0 +1,142 @@
+"""The README's pictures, taken of a real Home Assistant with the simulated meters."""
+
+import argparse
+import asyncio
+import json
+from pathlib import Path
+import shutil
+import tempfile
+
+import aiohttp
+from playwright.async_api import Page, ViewportSize, async_playwright
+
+from . import dashboard
+from .client import PASSWORD, USER, Client
+from .home_assistant import HomeAssistant
+from .meters import CHARGE_POINT_ID, DOMAIN, Meter, add_meters, find_meters
+from .ports import free_port
+from .process import ROOT
+from .simulation import Simulation
+
+CHARGE_S = 60
+"""Long enough for curves to be seen."""
+
+SIZE = ViewportSize(width=1280, height=900)
+BROWSER_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+async def take(folder: Path) -> None:
+    """Bring everything up, charge for a while, take the pictures."""
+    with tempfile.TemporaryDirectory(prefix="dc-meter-pictures-") as temporary:
+        async with (
+            aiohttp.ClientSession() as http,
+            Simulation(
+                http=http,
+                state=Path(temporary, "simulators"),
+                control_port=0,
+                iem_dcr_port=0,
+            ) as simulation,
+            HomeAssistant(
+                http=http,
+                folder=Path(temporary, "home-assistant"),
+                port=free_port(),
+                car_url=f"{simulation.control_url}/car",
+            ) as home_assistant,
+        ):
+            client = Client(http=http, url=home_assistant.url)
+            await client.log_in()
+            await client.until_running()
+            await add_meters(client, simulation)
+            async with client.socket() as socket:
+                meters = await find_meters(socket, simulation)
+                await dashboard.show(socket, *meters)
+            await charge(client, simulation, meters)
+            await photograph(home_assistant.url, folder, meters)
+
+
+async def charge(
+    client: Client, simulation: Simulation, meters: tuple[Meter, ...]
+) -> None:
+    """Start a transaction on each meter and let the car charge."""
+    await steer(client, simulation, charging=False)
+    # The car may just have been between two polls.
+    await asyncio.sleep(1)
+    for meter in meters:
+        await client.action(
+            DOMAIN,
+            "start_transaction",
+            device_id=meter.device_id,
+            evse_id=CHARGE_POINT_ID,
+            identification_data="04A2B1C4D5E680",
+            identification_type="ISO14443",
+        )
+    await steer(client, simulation, curve=True, state_of_charge=0.2)
+    await asyncio.sleep(CHARGE_S)
+
+
+async def steer(client: Client, simulation: Simulation, **settings: object) -> None:
+    """Steer the simulated car."""
+    async with client.http.post(
+        f"{simulation.control_url}/car", data=json.dumps(settings)
+    ) as answer:
+        answer.raise_for_status()
+
+
+async def photograph(url: str, folder: Path, meters: tuple[Meter, ...]) -> None:
+    """Take every picture."""
+    _, iem_dcr = meters
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=BROWSER_ARGUMENTS
+        )
+        page = await browser.new_page(viewport=SIZE, locale="en-GB")
+        await log_in(page, url)
+        await settle(page, folder / "dashboard.png")
+
+        integration = f"{url}/config/integrations/integration/{DOMAIN}"
+        await page.goto(integration)
+        await page.get_by_text("Add device").click()
+        await page.get_by_text("Carlo Gavazzi DCT1").click()
+        await page.get_by_text("Serial port", exact=True).click()
+        await settle(page, folder / "flow-dct1.png")
+        await page.goto(integration)
+        await page.get_by_text("Add device").click()
+        await page.get_by_text("Isabellenhütte IEM-DCR").click()
+        await settle(page, folder / "flow-iem-dcr.png")
+
+        await page.goto(f"{url}/config/devices/device/{iem_dcr.device_id}")
+        await settle(page, folder / "device.png")
+        await browser.close()
+
+
+async def log_in(page: Page, url: str) -> None:
+    """Log in as a person does."""
+    await page.goto(url)
+    await page.get_by_label("Username").fill(USER)
+    await page.locator("input[type=password]").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"{url}/{dashboard.URL_PATH}/**")
+
+
+async def settle(page: Page, file: Path) -> None:
+    """Let the page come to rest and take its picture."""
+    await page.wait_for_timeout(3_000)
+    await page.screenshot(path=file)
+    print(file.relative_to(ROOT) if file.is_relative_to(ROOT) else file)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        prog="scripts/pictures", description=f"{__doc__} Needs Chromium."
+    )
+    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "docs/images")
+    destination: Path = parser.parse_args().folder
+    destination.mkdir(parents=True, exist_ok=True)
+    asyncio.run(take(destination))
