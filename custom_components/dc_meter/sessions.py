@@ -114,6 +114,17 @@ def _difference(
     return None if begin is None or end is None else end - begin
 
 
+def _is_of(receipt: Snapshot, session: Session | None) -> bool:
+    """Tell whether this receipt is the one a session was kept with."""
+    if session is None or session.end is None or session.end.signed_value is None:
+        return False
+    return (
+        receipt.signed_value is not None
+        and receipt.signed_value.signed_meter_data
+        == session.end.signed_value.signed_meter_data
+    )
+
+
 _encode = BasicEncoder(Session).encode
 _decode = BasicDecoder(Session).decode
 
@@ -273,7 +284,7 @@ class Sessions:
         """
         receipt = await self._meter.last_receipt()
         before = await self._last_stopped()
-        if receipt is not None and (before is None or receipt != before.end):
+        if receipt is not None and not _is_of(receipt, before):
             self._receipt_missed_since = None
             await self._stopped(session, receipt, None)
             return

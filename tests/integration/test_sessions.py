@@ -1,5 +1,6 @@
 """A session through what can happen to it: lost answers, restarts, a disk that fails."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -188,3 +189,37 @@ async def test_an_older_receipt_can_be_asked_for_again(
     await call(hass, meter_entry, "stop")
     again = await call(hass, meter_entry, "stop", transaction_id="first")
     assert again == first | {"already_stopped": True}
+
+
+async def test_an_earlier_receipt_is_not_taken_for_the_one_awaited(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+) -> None:
+    """A meter that still shows the receipt before is asked again until the new one is there."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", transaction_id="first")
+    await call(hass, iem_dcr_entry, "stop")
+    earlier = server.meter.get_transaction()
+    await call(hass, iem_dcr_entry, "start", transaction_id="second")
+    await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+    server.meter.post_receipt({"TX": "E"})
+    await asyncio.sleep(0.5)
+    awaited = server.meter.get_transaction
+    server.meter.get_transaction = lambda: earlier
+    await server.refuse()
+    await server.accept()
+    events = async_capture_events(hass, EVENT_DC_METER)
+    await setup(iem_dcr_entry)
+    await poll(hass, iem_dcr_entry)
+    assert not events
+    assert state_of(hass, iem_dcr_entry, "transaction_id") == "second"
+    server.meter.get_transaction = awaited
+    await server.refuse()
+    await server.accept()
+    while not events:
+        await poll(hass, iem_dcr_entry)
+    assert events[0].data["transaction_id"] == "second"
+    value = events[0].data["signed_meter_value"]["signed_meter_data"]
+    assert value == server.meter.get_transaction()
