@@ -31,7 +31,7 @@ from custom_components.dc_meter.metering.meter import (
     MeterReading,
     TransactionRequest,
 )
-from custom_components.dc_meter.metering.verdict import Verdict, judge_pair
+from custom_components.dc_meter.metering.verdict import Receipt, Verdict, judge
 from simulators.car import Car
 from simulators.dct1 import SignatureType, SimulatedDct1, WordOrder
 from simulators.line import SerialLine, TcpGateway
@@ -229,8 +229,9 @@ async def test_a_transaction_leaves_two_genuine_snapshots(
     assert begin.signed_value is not None
     assert end.signed_value is not None
     assert begin.signed_value.public_key == identity.public_key
-    judgement = judge_pair(
-        begin.signed_value, end.signed_value, trusted_key=identity.public_key
+    judgement = judge(
+        Receipt(begin=begin.signed_value, end=end.signed_value),
+        trusted_key=identity.public_key,
     )
     assert judgement.verdict is Verdict.VALID
     assert begin.energy_import_wh == 65_530

@@ -417,6 +417,7 @@ class Dct1:
             signed_value=self._signed_value(data),
             energy_import_wh=energy_import_wh,
             energy_export_wh=energy_export_wh,
+            reversed=not self._low_side_sensing,
         )
 
     def _signed_value(self, data: bytes) -> SignedMeterValue | None:

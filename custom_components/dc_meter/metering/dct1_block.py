@@ -8,10 +8,11 @@ units are written) or "little" for the low word first.
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import IntEnum
-
-from modbus_connection import WordOrder
+from typing import Literal
 
 from .errors import UnexpectedAnswerError
+
+type WordOrder = Literal["big", "little"]
 
 ENERGY_LENGTH = 40
 """Bytes of the two energy records, which the block begins with."""

@@ -1,12 +1,16 @@
 """ECDSA keys and signatures in all the forms meters deliver them."""
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
+from hashlib import sha256
 from string import hexdigits
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -114,6 +118,13 @@ class PublicKey:
     form: KeyForm = field(compare=False)
     key: ec.EllipticCurvePublicKey = field(compare=False, repr=False)
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the SubjectPublicKeyInfo, in hex: one for every form of a key."""
+        return sha256(
+            self.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        ).hexdigest()
+
 
 def parse_public_key(key: str | bytes, scheme: SignatureScheme) -> PublicKey:
     """Read a public key: DER SubjectPublicKeyInfo, 04 X Y, or X Y alone.
@@ -148,6 +159,26 @@ def parse_public_key(key: str | bytes, scheme: SignatureScheme) -> PublicKey:
     )
 
 
+def is_public_key(text: str) -> bool:
+    """Tell whether this is a public key on any curve known here."""
+    for scheme in _SCHEMES.values():
+        try:
+            parse_public_key(text, scheme)
+        except UnknownAlgorithmError, UnreadableKeyError:
+            continue
+        return True
+    return False
+
+
+def is_strict_der(signature: bytes) -> bool:
+    """Tell whether a verifier that takes nothing but strict DER can read this signature."""
+    try:
+        decode_dss_signature(signature)
+    except ValueError:
+        return False
+    return True
+
+
 def verify(
     data: bytes, signature: bytes, key: PublicKey, scheme: SignatureScheme
 ) -> bool:
@@ -170,6 +201,15 @@ def verify(
             continue
         return True
     return False
+
+
+def decode_base64(text: str) -> bytes:
+    """Decode base64 that can be written in this one way only. Raises ``ValueError``."""
+    data = b64decode(text, validate=True)
+    # The last character has bits to spare, which a plain decoder does not look at.
+    if b64encode(data).decode() != text:
+        raise ValueError("not base64 as it is written")
+    return data
 
 
 def parse_signature(

@@ -6,7 +6,7 @@ know is ``None``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import Flag, StrEnum, auto
@@ -205,6 +205,19 @@ class Snapshot:
 
     energy_import_wh: Decimal | None
     energy_export_wh: Decimal | None
+    reversed: bool = False
+    """Whether import and export have changed places against what is signed."""
+
+    def turned(self, *, reversed_: bool) -> Snapshot:
+        """Return the registers as an installation of this direction has them."""
+        if self.reversed is reversed_:
+            return self
+        return replace(
+            self,
+            energy_import_wh=self.energy_export_wh,
+            energy_export_wh=self.energy_import_wh,
+            reversed=reversed_,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

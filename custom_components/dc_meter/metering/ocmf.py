@@ -4,16 +4,15 @@
 nothing here writes it anew.
 """
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from enum import StrEnum
 import re
 from typing import Any
 
-from .ecdsa import OCMF_DEFAULT
+from .ecdsa import OCMF_DEFAULT, decode_base64
 from .exact_json import MAX_DIGITS, InexactJsonError, loads
 from .meter import ClockState
 
@@ -37,12 +36,40 @@ _TIME = re.compile(
     r"(?P<sign>[+-])(?P<hours>\d\d)(?P<minutes>[0-5]\d)(?: (?P<state>[UISR]))?",
     re.ASCII,
 )
+_OBIS = re.compile(
+    r"(?P<a>[0-9a-f]{1,2})-(?P<b>[0-9a-f]{1,2}):(?P<c>[0-9a-f]{1,2})\.(?P<d>[0-9a-f]{1,2})"
+    r"\.(?P<e>[0-9a-f]{1,3})([.*](?P<f>[0-9a-f]{1,3}))?",
+    re.ASCII | re.IGNORECASE,
+)
+_ELECTRICITY = 1
+_ENERGY = 8
+_IMPORTS = frozenset((0x01, 0x98, 0x9E, *range(0xB0, 0xC0), *range(0xC4, 0xC8)))
+_EXPORTS = frozenset((0x02, *range(0xC0, 0xC4)))  # C0 to C3: OCMF 1.4.1, table 25
+_TOTALS = frozenset(("0", "255", "e", "f", "ff"))
+"""What stands last for a register that counts on; ``1-b:1.8.e`` says it with nothing."""
+
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 _HEX = re.compile(r"([0-9A-Fa-f]{2})+")
 
 
 class MalformedOcmfError(ValueError):
     """The text is not OCMF, or cannot be read in one way only."""
+
+
+class Direction(StrEnum):
+    """Which way a register counts energy. Import is what is billed."""
+
+    IMPORT = "import"
+    EXPORT = "export"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Register:
+    """An energy register that counts for billing, or its like for export."""
+
+    direction: Direction
+    groups: tuple[str, ...]
+    """B, C and E of its OBIS code: what tells two of them apart."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +107,24 @@ class OcmfReading:
         if self.value is None or self.unit is None:
             return None
         return energy_wh(self.value, self.unit)
+
+    @property
+    def register(self) -> Register | None:
+        """Which energy register was read; None for all that neither is nor mirrors a billed one."""
+        match = _OBIS.fullmatch(self.obis or "")
+        if match is None or self.energy_wh is None:
+            return None
+        if (int(match["a"], 16), int(match["d"], 16)) != (_ELECTRICITY, _ENERGY):
+            return None
+        if ((match["f"] or "").lower().lstrip("0") or "0") not in _TOTALS:
+            return None
+        quantity = int(match["c"], 16)
+        if quantity not in _IMPORTS | _EXPORTS:
+            return None
+        return Register(
+            direction=Direction.IMPORT if quantity in _IMPORTS else Direction.EXPORT,
+            groups=tuple(match[group].lower().lstrip("0") for group in "bce"),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -285,9 +330,9 @@ def _signature(section: Mapping[str, Any]) -> bytes:
             return bytes.fromhex(data)
         case "base64" if data:
             try:
-                return base64.b64decode(data, validate=True)
-            except binascii.Error as err:
-                raise MalformedOcmfError(f"SD is not base64: {err}") from err
+                return decode_base64(data)
+            except ValueError as err:
+                raise MalformedOcmfError(f"SD: {err}") from err
     raise MalformedOcmfError("no signature that can be decoded")
 
 

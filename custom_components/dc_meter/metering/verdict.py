@@ -1,16 +1,40 @@
-"""Is this receipt genuine, and what does it prove."""
+"""Is this receipt genuine, is it to be billed, and what does it prove."""
 
-from base64 import b64decode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
-from modbus_connection import WordOrder
-
-from .dct1_block import BLOCK_LENGTH, SignedBlock, likely_word_order
-from .ecdsa import SignatureScheme, UnknownAlgorithmError, parse_public_key, verify
+from .dct1_block import BLOCK_LENGTH
+from .ecdsa import (
+    PublicKey,
+    SignatureScheme,
+    UnknownAlgorithmError,
+    UnreadableKeyError,
+    decode_base64,
+    is_public_key,
+    is_strict_der,
+    parse_public_key,
+    verify,
+)
 from .errors import UnexpectedAnswerError
 from .meter import SignedMeterValue
-from .ocmf import parse
+from .ocmf import OcmfReceipt, parse
+from .statement import Caveat, Objection, SignedReading, state
+
+__all__ = [
+    "OCMF",
+    "Caveat",
+    "Covered",
+    "Judgement",
+    "KeyOrigin",
+    "Objection",
+    "Reason",
+    "Receipt",
+    "SignedReading",
+    "Verdict",
+    "judge",
+]
 
 OCMF = "OCMF"
 """The encoding method of an OCMF text; that of a DCT1's block is empty."""
@@ -39,6 +63,24 @@ class Reason(StrEnum):
     UNKNOWN_ALGORITHM = "unknown_algorithm"
     DAMAGED = "damaged"
 
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict it leads to."""
+        match self:
+            case Reason.GENUINE:
+                return Verdict.VALID
+            case Reason.NO_KEY | Reason.UNKNOWN_ALGORITHM | Reason.DAMAGED:
+                return Verdict.UNVERIFIABLE
+            case _:
+                return Verdict.INVALID
+
+
+_CONTRADICTIONS = {
+    Objection.OTHER_METER: Reason.OTHER_METER,
+    Objection.REGISTER_BACKWARDS: Reason.RUNS_BACKWARDS,
+}
+"""What keeps two signed values from proving a session together."""
+
 
 class Covered(StrEnum):
     """What a signature can speak for."""
@@ -55,115 +97,206 @@ _DCT1_COVERS = (Covered.METER, Covered.READING)
 _OCMF_COVERS = tuple(Covered)
 
 
+class KeyOrigin(StrEnum):
+    """Where the key came from that a receipt was checked with."""
+
+    TRUSTED = "trusted"
+    """The key the meter is trusted by."""
+
+    RECEIPT = "receipt"
+    """The receipt itself: it was not changed since, and who made it is not shown."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Receipt:
+    """What proves a session: one OCMF text, or what was signed at its begin and its end."""
+
+    begin: SignedMeterValue | None = None
+    end: SignedMeterValue
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """A verdict, why, and what the signature speaks for: nothing, unless it is valid."""
+    """A verdict and why, and what the signatures speak for: nothing, unless it is valid.
+
+    Everything below ``covers`` is taken from signed values alone; None is what they do not
+    say. Registers and energies are in Wh, as the meter counts them.
+    """
 
     verdict: Verdict
     reason: Reason
+    objections: tuple[Objection, ...] = ()
+    """Why it is not to be billed although it may be genuine."""
+
+    caveats: tuple[Caveat, ...] = ()
+    key: KeyOrigin | None = None
+    """Which key the verdict was reached with; None where there was none to use."""
+
+    key_fingerprint: str | None = None
+    """SHA-256 of that key's SubjectPublicKeyInfo, in hex."""
+
     covers: tuple[Covered, ...] = ()
+    meter: str | None = None
+    """Serial number."""
+
+    model: str | None = None
+    begin: SignedReading | None = None
+    end: SignedReading | None = None
+    energy_import_wh: Decimal | None = None
+    """What is billed: the difference of the register 1.8 or its like."""
+
+    energy_export_wh: Decimal | None = None
+    """Shown and never billed."""
+
+    user: str | None = None
+    """OCMF ID."""
+
+    tariff_text: str | None = None
+    transaction: str | None = None
+    """OCMF PG: the meter's own count."""
+
+    @property
+    def billable(self) -> bool:
+        """Whether it is valid and nothing speaks against billing it."""
+        return self.verdict is Verdict.VALID and not self.objections
+
+    @property
+    def begins_at(self) -> datetime | None:
+        """The signed time of the begin."""
+        return None if self.begin is None else self.begin.at
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """The signed time of the end."""
+        return None if self.end is None else self.end.at
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Signed:
-    data: bytes
-    signature: bytes
-    scheme: SignatureScheme
-    covers: tuple[Covered, ...]
+class _Check:
+    """What came of one value's signature."""
+
+    reason: Reason
+    origin: KeyOrigin | None = None
+    key: PublicKey | None = None
+    content: OcmfReceipt | bytes = b""
+    strict: bool = True
 
 
-def judge(value: SignedMeterValue, *, trusted_key: str | None = None) -> Judgement:
-    """Judge one signed value, whatever is in it.
+def judge(receipt: Receipt, *, trusted_key: str | None = None) -> Judgement:
+    """Judge a receipt, whatever is in it. Raises nothing.
 
-    ``trusted_key`` is the key the meter is trusted by, in any form; when left out, the value's
-    own key is. A value signed with the trusted key is valid whichever key it names.
+    ``trusted_key`` is the key the meter is trusted by, in any form; when left out, the
+    receipt's own is. What was signed with the trusted key is valid whichever key it names.
+    Two values are valid when both are under one key and from one meter, and no register
+    runs backwards.
     """
-    if not (value.public_key or trusted_key):
-        return _unverifiable(Reason.NO_KEY)
-    try:
-        signed = _signed(value)
-        if _is_made_with(trusted_key or value.public_key, signed):
-            return Judgement(
-                verdict=Verdict.VALID, reason=Reason.GENUINE, covers=signed.covers
-            )
-        if trusted_key and value.public_key and _is_made_with(value.public_key, signed):
-            return _invalid(Reason.KEY_CHANGED)
-    except UnknownAlgorithmError:
-        return _unverifiable(Reason.UNKNOWN_ALGORITHM)
-    except ValueError:
-        return _unverifiable(Reason.DAMAGED)
-    return _invalid(Reason.SIGNATURE_MISMATCH)
-
-
-def judge_pair(
-    begin: SignedMeterValue, end: SignedMeterValue, *, trusted_key: str | None = None
-) -> Judgement:
-    """Judge the two snapshots of a DCT1's transaction, whatever is in them.
-
-    Valid when both are under one key, come from one meter, and no register runs backwards.
-    """
-    key = trusted_key or begin.public_key
-    judgements = [judge(value, trusted_key=key) for value in (begin, end)]
+    values = [value for value in (receipt.begin, receipt.end) if value is not None]
+    origin = KeyOrigin.TRUSTED if trusted_key else KeyOrigin.RECEIPT
+    key = trusted_key or next((v.public_key for v in values if v.public_key), None)
+    if key is None:
+        return _judgement(_Check(reason=Reason.NO_KEY))
+    checks = [_check(value, key, origin) for value in values]
+    # What is invalid outweighs what cannot be checked.
     for verdict in (Verdict.INVALID, Verdict.UNVERIFIABLE):
-        for judgement in judgements:
-            if judgement.verdict is verdict:
-                return judgement
+        for check in checks:
+            if check.reason.verdict is verdict:
+                return _judgement(check)
     try:
-        first, last = _blocks(begin, end)
-    except UnexpectedAnswerError, ValueError:
-        return _unverifiable(Reason.DAMAGED)
-    if (first.model, first.serial_number) != (last.model, last.serial_number):
-        return _invalid(Reason.OTHER_METER)
-    if (
-        last.energy_import_wh < first.energy_import_wh
-        or last.energy_export_wh < first.energy_export_wh
-    ):
-        return _invalid(Reason.RUNS_BACKWARDS)
-    return judgements[1]
+        statement = state([check.content for check in checks])
+    except UnexpectedAnswerError:
+        return _judgement(replace(checks[-1], reason=Reason.DAMAGED))
+    if receipt.begin is not None:
+        for objection, reason in _CONTRADICTIONS.items():
+            if objection in statement.objections:
+                return _judgement(
+                    replace(checks[-1], reason=reason), statement.objections
+                )
+    caveats = statement.caveats
+    if not all(check.strict for check in checks):
+        caveats += (Caveat.SIGNATURE_FORM,)
+    return replace(
+        _judgement(checks[-1], statement.objections),
+        caveats=caveats,
+        covers=_OCMF_COVERS
+        if isinstance(checks[-1].content, OcmfReceipt)
+        else _DCT1_COVERS,
+        meter=statement.meter,
+        model=statement.model,
+        begin=statement.begin,
+        end=statement.end,
+        energy_import_wh=statement.energy_import_wh,
+        energy_export_wh=statement.energy_export_wh,
+        user=statement.user,
+        tariff_text=statement.tariff_text,
+        transaction=statement.transaction,
+    )
 
 
-def _signed(value: SignedMeterValue) -> _Signed:
-    """Take a value apart. Raises ``ValueError``."""
+def _judgement(check: _Check, objections: tuple[Objection, ...] = ()) -> Judgement:
+    return Judgement(
+        verdict=check.reason.verdict,
+        reason=check.reason,
+        objections=objections,
+        key=check.origin,
+        key_fingerprint=None if check.key is None else check.key.fingerprint,
+    )
+
+
+def _check(value: SignedMeterValue, key: str, origin: KeyOrigin) -> _Check:
+    try:
+        content, data, signature, scheme = _open(value)
+        expected = _expected_key(key, scheme)
+        if expected and verify(data, signature, expected, scheme):
+            return _Check(
+                reason=Reason.GENUINE,
+                origin=origin,
+                key=expected,
+                content=content,
+                strict=isinstance(content, bytes) or is_strict_der(signature),
+            )
+        own = _own_key(value, scheme)
+        if own and own != expected and verify(data, signature, own, scheme):
+            return _Check(reason=Reason.KEY_CHANGED, origin=KeyOrigin.RECEIPT, key=own)
+    except UnknownAlgorithmError:
+        return _Check(reason=Reason.UNKNOWN_ALGORITHM)
+    except ValueError:
+        return _Check(reason=Reason.DAMAGED)
+    return _Check(reason=Reason.SIGNATURE_MISMATCH, origin=origin, key=expected)
+
+
+def _open(
+    value: SignedMeterValue,
+) -> tuple[OcmfReceipt | bytes, bytes, bytes, SignatureScheme]:
+    """Return what is said, the bytes it is signed as, their signature and its scheme.
+
+    Raises ``ValueError``.
+    """
     if value.encoding_method == OCMF:
-        receipt = parse(value.signed_meter_data)
-        return _Signed(
-            data=receipt.signed_bytes,
-            signature=receipt.signature,
-            scheme=SignatureScheme.named(receipt.algorithm),
-            covers=_OCMF_COVERS,
-        )
+        record = parse(value.signed_meter_data)
+        scheme = SignatureScheme.named(record.algorithm)
+        return record, record.signed_bytes, record.signature, scheme
     if value.encoding_method:
         raise UnknownAlgorithmError(f"encoding {value.encoding_method!r}")
-    data = b64decode(value.signed_meter_data, validate=True)
-    return _Signed(
-        data=data[:BLOCK_LENGTH],
-        signature=data[BLOCK_LENGTH:],
-        scheme=SignatureScheme.named(value.signing_method),
-        covers=_DCT1_COVERS,
-    )
+    data = decode_base64(value.signed_meter_data)
+    block, signature = data[:BLOCK_LENGTH], data[BLOCK_LENGTH:]
+    return block, block, signature, SignatureScheme.named(value.signing_method)
 
 
-def _is_made_with(key: str, signed: _Signed) -> bool:
-    return verify(
-        signed.data,
-        signed.signature,
-        parse_public_key(key, signed.scheme),
-        signed.scheme,
-    )
+def _expected_key(key: str, scheme: SignatureScheme) -> PublicKey | None:
+    """Read the key; None for one of another curve, which cannot have made the signature.
+
+    Raises ``ValueError`` for what is no key at all.
+    """
+    try:
+        return parse_public_key(key, scheme)
+    except UnreadableKeyError:
+        if is_public_key(key):
+            return None
+        raise
 
 
-def _blocks(*values: SignedMeterValue) -> tuple[SignedBlock, ...]:
-    """Read the blocks in one word order: no block says which, but one of them may show it."""
-    data = [b64decode(value.signed_meter_data)[:BLOCK_LENGTH] for value in values]
-    word_order: WordOrder = (
-        "little" if "little" in map(likely_word_order, data) else "big"
-    )
-    return tuple(SignedBlock.parse(block, word_order=word_order) for block in data)
-
-
-def _invalid(reason: Reason) -> Judgement:
-    return Judgement(verdict=Verdict.INVALID, reason=reason)
-
-
-def _unverifiable(reason: Reason) -> Judgement:
-    return Judgement(verdict=Verdict.UNVERIFIABLE, reason=reason)
+def _own_key(value: SignedMeterValue, scheme: SignatureScheme) -> PublicKey | None:
+    try:
+        return parse_public_key(value.public_key, scheme)
+    except UnreadableKeyError:
+        return None
