@@ -57,7 +57,7 @@ def test_a_record_comes_back_as_it_was_written(archive: Archive, path: Path) -> 
     write(archive, "T")
     archive.close()
     again = Archive.open(path)
-    record = again.latest(METER)
+    record = again.latest(METER, RecordKind)
     again.close()
     assert record is not None
     assert record.transaction_id == "T"
@@ -74,13 +74,13 @@ def test_records_are_found_by_meter_transaction_and_kind(archive: Archive) -> No
     write(archive, "A", RecordKind.FAILED, meter="another")
     kinds = [record.kind for record in archive.of_transaction(METER, "A")]
     assert kinds == [RecordKind.STARTED, RecordKind.STOPPED]
-    stopped = archive.latest_of_kind(METER, RecordKind.STOPPED)
+    stopped = archive.latest(METER, [RecordKind.STOPPED])
     assert stopped is not None
     assert stopped.transaction_id == "A"
-    latest = archive.latest(METER)
+    latest = archive.latest(METER, RecordKind)
     assert latest is not None
     assert latest.transaction_id == "B"
-    assert archive.latest("nobody") is None
+    assert archive.latest("nobody", RecordKind) is None
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_closed_archive_says_so(path: Path) -> None:
     archive.close()
     for call in (
         lambda: write(archive, "T"),
-        lambda: archive.latest(METER),
+        lambda: archive.latest(METER, RecordKind),
         archive.check_chain,
     ):
         with pytest.raises(ArchiveError):

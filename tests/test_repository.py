@@ -395,7 +395,9 @@ FLOORS = {
     f"{PACKAGE}.coordinator": 2,
     f"{PACKAGE}.events": 2,
     f"{PACKAGE}.sessions": 2,
+    f"{PACKAGE}.trust": 2,
     f"{PACKAGE}.archive": 1,
+    f"{PACKAGE}.session": 1,
     # Names only, for every floor but the ground.
     f"{PACKAGE}.const": 1,
 }

@@ -1,8 +1,8 @@
-"""What automations call: start and stop a transaction."""
+"""What automations call: start and stop a transaction, find receipts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-import json
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -18,12 +18,20 @@ from homeassistant.core import (
 )
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.service import async_get_device_and_config_entry
+from homeassistant.helpers.json import json_bytes
+from homeassistant.helpers.service import (
+    async_get_device_and_config_entry,
+    async_register_admin_service,
+)
+from homeassistant.helpers.typing import VolDictType
+from homeassistant.util import dt as dt_util
+from homeassistant.util.json import json_loads
 
 from .archive import ArchiveError
+from .archive_file import async_archive
 from .const import DOMAIN
 from .coordinator import DcMeterConfigEntry
-from .events import outcome_data
+from .events import account_data, outcome_data
 from .metering.errors import InvalidRequestError, MeterError
 from .metering.meter import (
     MAX_IDENTIFICATION_FLAGS,
@@ -34,10 +42,13 @@ from .metering.meter import (
     IdentificationType,
     TransactionRequest,
 )
-from .sessions import Particulars
+from .metering.verdict import Verdict
+from .receipts import Query, find
+from .session import Account, Particulars
 
 ACTION_START = "start_transaction"
 ACTION_STOP = "stop_transaction"
+ACTION_GET = "get_receipts"
 
 ATTR_TRANSACTION_ID = "transaction_id"
 
@@ -59,14 +70,17 @@ def _text(value: Any) -> str:
 
 
 def _user_data(value: Any) -> Any:
-    """Accept anything that JSON can carry, up to a size that fits an event."""
+    """Accept what Home Assistant's JSON can carry, up to a size that fits an event.
+
+    What is no number in JSON (NaN) becomes null, as everywhere in Home Assistant.
+    """
     try:
-        size = len(json.dumps(value, allow_nan=False).encode())
-    except (TypeError, ValueError) as err:
+        text = json_bytes(value)
+        if len(text) > _MAX_USER_DATA:
+            raise vol.Invalid(f"larger than {_MAX_USER_DATA} bytes")
+        return json_loads(text)
+    except (TypeError, ValueError, RecursionError) as err:
         raise vol.Invalid("cannot be written as JSON") from err
-    if size > _MAX_USER_DATA:
-        raise vol.Invalid(f"larger than {_MAX_USER_DATA} bytes")
-    return value
 
 
 START_SCHEMA = vol.Schema(
@@ -103,6 +117,24 @@ STOP_SCHEMA = vol.Schema(
     {
         vol.Required(ATTR_DEVICE_ID): cv.string,
         vol.Optional(ATTR_TRANSACTION_ID, default=""): _text,
+    }
+)
+
+
+_QUERY: VolDictType = {
+    vol.Optional(ATTR_DEVICE_ID): cv.string,
+    vol.Optional("from"): cv.datetime,
+    vol.Optional("to"): cv.datetime,
+    vol.Optional("verdict"): vol.Coerce(Verdict),
+    vol.Optional("user"): _text,
+}
+
+GET_SCHEMA = vol.Schema(
+    {
+        **_QUERY,
+        vol.Optional("limit", default=100): vol.All(
+            vol.Coerce(int), vol.Range(min=1, max=10_000)
+        ),
     }
 )
 
@@ -158,6 +190,13 @@ def transaction_request(data: dict[str, Any]) -> TransactionRequest:
     )
 
 
+def _local(moment: datetime | None) -> datetime | None:
+    """Read a time without an offset as Home Assistant's."""
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    return moment.replace(tzinfo=dt_util.get_default_time_zone())
+
+
 @callback
 def async_setup_actions(hass: HomeAssistant) -> None:
     """Register the actions."""
@@ -182,6 +221,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
                 call.context,
             )
         await data.coordinator.async_refresh()
+        assert outcome is not None
         return outcome_data(outcome)
 
     async def stop(call: ServiceCall) -> ServiceResponse:
@@ -193,6 +233,41 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         await data.coordinator.async_refresh()
         return outcome_data(outcome)
 
+    async def find_receipts(call: ServiceCall) -> list[Account]:
+        """Find what the call asks for; without a device at all meters."""
+        meter = None
+        if ATTR_DEVICE_ID in call.data:
+            meter = entry_of(call).unique_id
+        with translated_errors():
+            return await hass.async_add_executor_job(
+                find,
+                await async_archive(hass),
+                Query(
+                    meter=meter,
+                    since=_local(call.data.get("from")),
+                    until=_local(call.data.get("to")),
+                    verdict=call.data.get("verdict"),
+                    user=call.data.get("user"),
+                ),
+            )
+
+    async def get_receipts(call: ServiceCall) -> ServiceResponse:
+        accounts = await find_receipts(call)
+        return {
+            "total": len(accounts),
+            "receipts": [
+                account_data(account) for account in accounts[-call.data["limit"] :]
+            ],
+        }
+
+    async_register_admin_service(
+        hass,
+        DOMAIN,
+        ACTION_GET,
+        get_receipts,
+        schema=GET_SCHEMA,
+        supports_response=SupportsResponse.ONLY,
+    )
     hass.services.async_register(
         DOMAIN,
         ACTION_START,

@@ -1,6 +1,6 @@
 """What happened and what was signed, on disk: append-only, each record chained to the last."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,7 +34,7 @@ CREATE TRIGGER record_is_never_removed BEFORE DELETE ON record
 
 
 class RecordKind(StrEnum):
-    """What a record says about its transaction.
+    """What a record says, most of them about their transaction.
 
     An intention (``STARTING``, ``STOPPING``) is written before the meter is asked, so that
     whatever dies in between leaves a trace to go on from.
@@ -42,9 +42,18 @@ class RecordKind(StrEnum):
 
     STARTING = "starting"
     STARTED = "started"
+    GAP = "gap"
+    """A part of the session was not watched; it goes on."""
+
+    PAUSED = "paused"
+    """Home Assistant stops watching; the session goes on."""
+
     STOPPING = "stopping"
     STOPPED = "stopped"
     FAILED = "failed"
+
+    KEY = "key"
+    """The meter is trusted by another key from here on; no session's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +106,28 @@ class Archive:
         with self._lock:
             self._connection.close()
 
+    def quiesce(self) -> None:
+        """Leave the main file alone until ``resume``, so that it can be copied.
+
+        What is written meanwhile goes into the write-ahead log, whose checksums keep a copy
+        of it sound wherever the copy breaks off.
+        """
+        self._execute(
+            "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA wal_autocheckpoint = 0"
+        )
+
+    def resume(self) -> None:
+        """Fold the log into the main file again from here on."""
+        self._execute("PRAGMA wal_autocheckpoint = 1000")
+
+    def _execute(self, *statements: str) -> None:
+        try:
+            with self._lock:
+                for statement in statements:
+                    self._connection.execute(statement).fetchall()
+        except sqlite3.Error as err:
+            raise ArchiveError(str(err)) from err
+
     def append(
         self,
         *,
@@ -107,9 +138,9 @@ class Archive:
         body: Mapping[str, Any],
     ) -> None:
         """Write a record; it is on disk when this returns."""
-        text = json.dumps(body, ensure_ascii=False, sort_keys=True)
         written = written_at.isoformat()
         try:
+            text = json.dumps(body, ensure_ascii=False, sort_keys=True)
             with self._lock, self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
                 row = self._connection.execute(
@@ -130,29 +161,49 @@ class Archive:
                         _digest(previous, meter, transaction_id, kind, written, text),
                     ),
                 )
-        except (sqlite3.Error, OSError) as err:
+        except (sqlite3.Error, OSError, ValueError, RecursionError) as err:
             raise ArchiveError(str(err)) from err
 
-    def latest(self, meter: str) -> Record | None:
-        """Return the newest record of a meter."""
+    def latest(self, meter: str, kinds: Collection[RecordKind]) -> Record | None:
+        """Return the newest record of these kinds of a meter."""
         return next(
             self._records(
-                "SELECT * FROM record WHERE meter = ? ORDER BY number DESC LIMIT 1",
+                "SELECT * FROM record WHERE meter = ?"
+                " AND kind IN (SELECT value FROM json_each(?))"
+                " ORDER BY number DESC LIMIT 1",
                 meter,
+                json.dumps(sorted(kinds)),
             ),
             None,
         )
 
-    def latest_of_kind(self, meter: str, kind: RecordKind) -> Record | None:
-        """Return the newest record of this kind of a meter."""
-        return next(
+    def stopped(
+        self, *, meter: str | None, since: datetime | None, until: datetime | None
+    ) -> tuple[Record, ...]:
+        """Return the finished sessions that ended within these bounds, oldest first.
+
+        ``meter`` None is every meter; ``since`` counts, ``until`` does not.
+        """
+        return tuple(
+            record
+            for record in self._records(
+                "SELECT * FROM record WHERE kind = 'stopped' AND (? = '' OR meter = ?)"
+                " ORDER BY number",
+                meter or "",
+                meter or "",
+            )
+            if (since is None or record.written_at >= since)
+            and (until is None or record.written_at < until)
+        )
+
+    def of_kind(self, meter: str, kind: RecordKind) -> tuple[Record, ...]:
+        """Return a meter's records of one kind, oldest first."""
+        return tuple(
             self._records(
-                "SELECT * FROM record WHERE meter = ? AND kind = ?"
-                " ORDER BY number DESC LIMIT 1",
+                "SELECT * FROM record WHERE meter = ? AND kind = ? ORDER BY number",
                 meter,
                 kind,
-            ),
-            None,
+            )
         )
 
     def of_transaction(self, meter: str, transaction_id: str) -> tuple[Record, ...]:

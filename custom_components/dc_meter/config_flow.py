@@ -26,6 +26,8 @@ from homeassistant.data_entry_flow import section
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.selector import (
     BooleanSelector,
+    EntitySelector,
+    EntitySelectorConfig,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -39,6 +41,7 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.helpers.typing import VolDictType
 
+from .archive import ArchiveError
 from .connection import modbus_params, temporary_meter
 from .const import (
     CONF_BAUDRATE,
@@ -46,9 +49,12 @@ from .const import (
     CONF_CHARGE_POINT_TYPE,
     CONF_CLOCK_INTERVAL,
     CONF_FRAMER,
+    CONF_LABEL_KEY,
     CONF_LOW_SIDE_SENSING,
     CONF_METER,
     CONF_PARITY,
+    CONF_PRICE,
+    CONF_PRICE_ENTITY,
     CONF_RETRIES,
     CONF_RETRY_DELAY,
     CONF_SHOW_USER_ID,
@@ -58,8 +64,10 @@ from .const import (
     METER_DCT1,
     METER_IEM_DCR,
 )
+from .coordinator import DcMeterData
 from .metering.errors import MeterError, MeterUnreachableError, WrongMeterError
 from .metering.meter import MAX_TARIFF_TEXT, MeterIdentity
+from .trust import TrustOrigin, is_same_key
 
 SECTION_ADVANCED = "advanced"
 
@@ -147,11 +155,25 @@ IEM_DCR_OPTIONS: VolDictType = {
 
 IEM_DCR_SCHEMA = vol.Schema({**IEM_DCR_CONNECTION, **IEM_DCR_OPTIONS})
 
+PRICE: VolDictType = {
+    vol.Optional(CONF_PRICE): NumberSelector(
+        NumberSelectorConfig(min=0, step="any", mode=NumberSelectorMode.BOX)
+    ),
+    vol.Optional(CONF_PRICE_ENTITY): EntitySelector(
+        EntitySelectorConfig(domain=["sensor", "input_number", "number"])
+    ),
+}
+LABEL_KEY: VolDictType = {vol.Optional(CONF_LABEL_KEY): TextSelector()}
+
 OPTIONS_SCHEMAS = {
     METER_DCT1: vol.Schema(
-        {vol.Required(CONF_LOW_SIDE_SENSING, default=True): BooleanSelector()}
+        {
+            vol.Required(CONF_LOW_SIDE_SENSING, default=True): BooleanSelector(),
+            **PRICE,
+            **LABEL_KEY,
+        }
     ),
-    METER_IEM_DCR: vol.Schema(IEM_DCR_OPTIONS),
+    METER_IEM_DCR: vol.Schema({**IEM_DCR_OPTIONS, **PRICE, **LABEL_KEY}),
 }
 
 # Short, since every entity id begins with it; the device shows the whole model.
@@ -405,7 +427,7 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
             if identity is not None:
                 data, options = _split(settings)
                 return self.async_update_reload_and_abort(
-                    entry, data=data, options=options
+                    entry, data=data, options=entry.options | options
                 )
         return self.async_show_form(
             step_id=step_id,
@@ -476,18 +498,37 @@ class DcMeterOptionsFlow(OptionsFlowWithReload):
             options.pop(SECTION_ADVANCED, None)
             try:
                 _check_tariff_text(options)
+                await self._confirm_key(options.pop(CONF_LABEL_KEY, ""))
             except _FieldError as err:
                 errors[err.field] = err.error
             else:
                 return self.async_create_entry(data=options)
         return self.async_show_form(
-            step_id=f"{kind}",
+            step_id=kind,
             data_schema=self.add_suggested_values_to_schema(
                 OPTIONS_SCHEMAS[kind],
                 user_input or _form(self.config_entry.options),
             ),
             errors=errors,
         )
+
+    async def _confirm_key(self, label: str) -> None:
+        """Trust the meter's key for good when its label says the same."""
+        if not label.strip():
+            return
+        if self.config_entry.state is not ConfigEntryState.LOADED:
+            raise _FieldError(CONF_LABEL_KEY, "not_loaded")
+        data: DcMeterData = self.config_entry.runtime_data
+        identity = data.meter.identity
+        if identity.public_key is None or not is_same_key(
+            label, identity.public_key, identity.signing_method
+        ):
+            raise _FieldError(CONF_LABEL_KEY, "label_key_differs")
+        try:
+            await data.trust.set(identity, identity.public_key, TrustOrigin.LABEL)
+        except ArchiveError as err:
+            raise _FieldError("base", "archive_unusable") from err
+        data.coordinator.async_update_listeners()
 
     async_step_dct1 = async_step_init
     async_step_iem_dcr = async_step_init

@@ -27,6 +27,10 @@ CONF_RETRIES: Final = "retries"
 CONF_RETRY_DELAY: Final = "retry_delay"
 CONF_SHOW_USER_ID: Final = "show_user_id"
 
+CONF_PRICE: Final = "price"
+CONF_PRICE_ENTITY: Final = "price_entity"
+CONF_LABEL_KEY: Final = "label_key"
+
 EVENT_DC_METER: Final = f"{DOMAIN}_event"
 EVENT_STARTED: Final = "transaction_started"
 EVENT_STOPPED: Final = "transaction_stopped"

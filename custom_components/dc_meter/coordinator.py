@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, override
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
@@ -15,6 +15,7 @@ from .events import outcome_signal
 from .metering.errors import MeterError
 from .metering.meter import Meter, MeterReading
 from .sessions import Sessions
+from .trust import Trust
 
 type DcMeterConfigEntry = ConfigEntry[DcMeterData]
 
@@ -26,6 +27,7 @@ class DcMeterData:
     meter: Meter
     coordinator: DcMeterCoordinator
     sessions: Sessions
+    trust: Trust
 
 
 class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
@@ -72,21 +74,26 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         try:
             reading = await self.meter.read()
         except MeterError as err:
+            self.sessions.lost()
             raise UpdateFailed(
                 translation_domain=DOMAIN,
                 translation_key=err.key,
                 translation_placeholders=err.details,
             ) from err
         self.poll_duration_ms = (perf_counter() - began) * 1000
-        if self.sessions.needs_resolving(reading):
+        # Only once there are entities to be told.
+        if (
+            self.sessions.heard(reading)
+            and self.config_entry.state is ConfigEntryState.LOADED
+        ):
             self.config_entry.async_create_background_task(
-                self.hass, self._resolve(), f"{self.name} - resolve session"
+                self.hass, self._settle(reading), f"{self.name} - settle session"
             )
         return reading
 
-    async def _resolve(self) -> None:
+    async def _settle(self, reading: MeterReading) -> None:
         """Settle a session whose meter went on without us, now that it answers."""
         try:
-            await self.sessions.resolve()
+            await self.sessions.settle(reading)
         except (MeterError, ArchiveError) as err:
-            LOGGER.debug("%s: session not resolved yet: %s", self.name, err)
+            LOGGER.debug("%s: session not settled yet: %s", self.name, err)

@@ -21,7 +21,15 @@ TRANSACTION = EventEntityDescription(
 )
 
 # The signed values go out with the bus event; a state is too small for them.
-_ATTRIBUTES = ("status", "transaction_id", "session", "verdict", "error")
+_ATTRIBUTES = ("status", "transaction_id", "verdict", "error")
+_OF_SESSION = (
+    "started_at",
+    "ended_at",
+    "energy_import_wh",
+    "energy_export_wh",
+    "cost",
+    "currency",
+)
 
 
 async def async_setup_entry(
@@ -37,8 +45,6 @@ async def async_setup_entry(
 
 class DcMeterTransactionEvent(DcMeterEntity, EventEntity):
     """Reports what became of transactions; stays available when the meter is not."""
-
-    _unrecorded_attributes = frozenset({"session"})
 
     @property
     @override
@@ -66,6 +72,8 @@ class DcMeterTransactionEvent(DcMeterEntity, EventEntity):
     @callback
     def _report(self, kind: str, data: dict[str, Any]) -> None:
         self._trigger_event(
-            kind, {key: data[key] for key in _ATTRIBUTES if key in data}
+            kind,
+            {key: data[key] for key in _ATTRIBUTES if key in data}
+            | {key: data["session"][key] for key in _OF_SESSION},
         )
         self.async_write_ha_state()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,9 @@ from homeassistant.helpers.dispatcher import async_dispatcher_send
 
 from .const import DOMAIN, EVENT_DC_METER
 from .metering.meter import SignedMeterValue, Snapshot
-from .sessions import Outcome, Session
+from .metering.verdict import Judgement
+from .session import Account
+from .sessions import Outcome
 
 
 def outcome_signal(serial_number: str) -> str:
@@ -25,26 +28,28 @@ def outcome_data(outcome: Outcome) -> dict[str, Any]:
     there when the meter signed them, each with the four fields of EVerest's interface.
     Energies are in Wh.
     """
-    session = outcome.session
     data: dict[str, Any] = {
         "status": "FAILED" if outcome.failed else "OK",
-        "transaction_id": session.transaction_id,
+        **account_data(outcome.account),
     }
     if outcome.error is not None:
         data["error"] = {"key": outcome.error.key, "message": str(outcome.error)}
+    if outcome.already_stopped:
+        data["already_stopped"] = True
+    return data
+
+
+def account_data(account: Account) -> dict[str, Any]:
+    """Return a session with its signed values and verdict as JSON-serializable data."""
+    session = account.session
+    data: dict[str, Any] = {"transaction_id": session.transaction_id}
     if (value := _signed_value(session.end)) is not None:
         data["signed_meter_value"] = asdict(value)
     if (value := _signed_value(session.start)) is not None:
         data["start_signed_meter_value"] = asdict(value)
-    data["session"] = _session_data(session)
-    if outcome.judgement is not None:
-        data["verdict"] = {
-            "verdict": outcome.judgement.verdict,
-            "reason": outcome.judgement.reason,
-            "covers": list(outcome.judgement.covers),
-        }
-    if outcome.already_stopped:
-        data["already_stopped"] = True
+    data["session"] = _session_data(account)
+    if account.judgement is not None:
+        data["verdict"] = _judgement_data(account.judgement)
     return data
 
 
@@ -52,8 +57,9 @@ def _signed_value(snapshot: Snapshot | None) -> SignedMeterValue | None:
     return None if snapshot is None else snapshot.signed_value
 
 
-def _session_data(session: Session) -> dict[str, Any]:
-    request = session.request
+def _session_data(account: Account) -> dict[str, Any]:
+    session, request = account.session, account.session.request
+    judged = account.judgement
     return {
         "transaction_id": request.transaction_id,
         "evse_id": request.evse_id,
@@ -64,15 +70,57 @@ def _session_data(session: Session) -> dict[str, Any]:
         "identification_data": request.identification_data,
         "tariff_text": request.tariff_text,
         **asdict(session.particulars),
-        "started_at": session.started_at and session.started_at.isoformat(),
-        "ended_at": session.ended_at and session.ended_at.isoformat(),
-        "energy_import_wh": as_number(session.energy_import_wh),
-        "energy_export_wh": as_number(session.energy_export_wh),
+        "meter": session.meter.serial_number,
+        "started_at": _time(session.started_at),
+        "ended_at": _time(session.ended_at),
+        "meter_started_at": _time(session.meter_started_at),
+        "meter_ended_at": _time(session.meter_ended_at),
+        "energy_import_wh": as_number(
+            session.energy_import_wh
+            if session.energy_import_wh is not None or judged is None
+            else judged.energy_import_wh
+        ),
+        "energy_export_wh": as_number(
+            session.energy_export_wh
+            if session.energy_export_wh is not None or judged is None
+            else judged.energy_export_wh
+        ),
+        "price_per_kwh": session.price and as_number(session.price.per_kwh),
+        "currency": session.price and session.price.currency,
+        "cost": as_number(account.cost),
+        "gaps": [
+            {
+                "kind": gap.kind,
+                "begins_at": gap.begins_at.isoformat(),
+                "ends_at": gap.ends_at.isoformat(),
+            }
+            for gap in session.gaps
+        ],
+        "warnings": list(session.warnings),
     }
 
 
+def _judgement_data(judgement: Judgement) -> dict[str, Any]:
+    return {
+        "verdict": judgement.verdict,
+        "reason": judgement.reason,
+        "billable": judgement.billable,
+        "objections": list(judgement.objections),
+        "caveats": list(judgement.caveats),
+        "covers": list(judgement.covers),
+        "energy_import_wh": as_number(judgement.energy_import_wh),
+        "energy_export_wh": as_number(judgement.energy_export_wh),
+        "key": judgement.key,
+        "key_fingerprint": judgement.key_fingerprint,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
 def as_number(value: Decimal | None) -> int | float | None:
-    """Return a decimal as the JSON number that reads back the same."""
+    """Return a decimal as a JSON number: exact for what the meters' registers can hold."""
     if value is None:
         return None
     return int(value) if value == value.to_integral_value() else float(value)

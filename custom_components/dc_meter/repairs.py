@@ -1,30 +1,207 @@
-"""What a meter lets its owner know, as repair issues."""
+"""What only the owner of a meter can mend or decide, as repair issues."""
 
 from collections.abc import Mapping
+from typing import Any, override
 
+from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 
+from .actions import translated_errors
 from .const import DOMAIN
+from .coordinator import DcMeterConfigEntry
 from .metering.meter import Notice
+from .trust import TrustOrigin
+
+KEY_CHANGED = "key_changed"
+FOREIGN_TRANSACTION = "foreign_transaction"
+METER_EXCHANGED = "meter_exchanged"
+
+_WHILE_LOADED = (*Notice, KEY_CHANGED, FOREIGN_TRANSACTION)
+_FIXABLE = (KEY_CHANGED, FOREIGN_TRANSACTION)
 
 
 @callback
-def show_notices(
-    hass: HomeAssistant, meter: str, notices: Mapping[Notice, Mapping[str, str]]
+def show_issues(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
+    """Show exactly what there is to mend or decide at a loaded meter."""
+    data = entry.runtime_data
+    identity = data.meter.identity
+    found: dict[str, Mapping[str, str]] = dict(data.meter.notices().items())
+    if data.trust.key is not None and data.trust.is_broken_by(identity):
+        found[KEY_CHANGED] = {
+            "trusted": data.trust.key.public_key,
+            "shown": str(identity.public_key),
+        }
+    if data.sessions.is_foreign(data.coordinator.data):
+        found[FOREIGN_TRANSACTION] = {}
+    for key in _WHILE_LOADED:
+        if key not in found:
+            ir.async_delete_issue(hass, DOMAIN, _issue_id(key, entry))
+            continue
+        ir.async_create_issue(
+            hass,
+            DOMAIN,
+            _issue_id(key, entry),
+            data={"entry_id": entry.entry_id, "key": key},
+            is_fixable=key in _FIXABLE,
+            severity=ir.IssueSeverity.ERROR
+            if key == KEY_CHANGED
+            else ir.IssueSeverity.WARNING,
+            translation_key=key,
+            translation_placeholders={"meter": entry.title, **found[key]},
+        )
+
+
+@callback
+def hide_issues(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Show nothing of a meter that is not loaded."""
+    for key in _WHILE_LOADED:
+        ir.async_delete_issue(hass, DOMAIN, _issue_id(key, entry))
+
+
+@callback
+def show_exchange(
+    hass: HomeAssistant, entry: ConfigEntry, details: Mapping[str, str] | None
 ) -> None:
-    """Show exactly these notices of a meter, known by its name and serial number."""
-    for notice in Notice:
-        issue_id = f"{notice}_{meter}"
-        if notice in notices:
-            ir.async_create_issue(
-                hass,
-                DOMAIN,
-                issue_id,
-                is_fixable=False,
-                severity=ir.IssueSeverity.WARNING,
-                translation_key=notice,
-                translation_placeholders={"meter": meter, **notices[notice]},
+    """Show that another meter answers in this one's place; None that none does."""
+    issue_id = _issue_id(METER_EXCHANGED, entry)
+    if details is None:
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
+        return
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        issue_id,
+        data={"entry_id": entry.entry_id, "key": METER_EXCHANGED, **details},
+        is_fixable=True,
+        severity=ir.IssueSeverity.ERROR,
+        translation_key=METER_EXCHANGED,
+        translation_placeholders={"meter": entry.title, **details},
+    )
+
+
+def _issue_id(key: str, entry: ConfigEntry) -> str:
+    return f"{key}_{entry.entry_id}"
+
+
+class _Flow(RepairsFlow):
+    """A decision about one meter."""
+
+    def __init__(self, entry: DcMeterConfigEntry, data: Mapping[str, Any]) -> None:
+        self._entry = entry
+        self._data = data
+
+    def _placeholders(self) -> dict[str, str]:
+        issue = ir.async_get(self.hass).async_get_issue(DOMAIN, self.issue_id)
+        return dict((issue and issue.translation_placeholders) or {})
+
+    async def _decide(self) -> None:
+        """Carry the decision out."""
+        raise NotImplementedError
+
+    async def async_step_init(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Explain and ask."""
+        return await self.async_step_confirm()
+
+    async def async_step_confirm(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Carry out what was confirmed."""
+        if user_input is None:
+            return self.async_show_form(
+                step_id="confirm", description_placeholders=self._placeholders()
             )
+        return await self._carry_out()
+
+    async def _carry_out(self) -> RepairsFlowResult:
+        try:
+            with translated_errors():
+                await self._decide()
+        except HomeAssistantError as err:
+            return self.async_abort(
+                reason="failed", description_placeholders={"error": str(err)}
+            )
+        return self.async_create_entry(data={})
+
+
+class _KeyChangedFlow(_Flow):
+    """Accept the key that the meter shows now."""
+
+    @override
+    async def _decide(self) -> None:
+        data = self._entry.runtime_data
+        identity = data.meter.identity
+        if identity.public_key is not None:
+            await data.trust.set(identity, identity.public_key, TrustOrigin.EXCHANGED)
+            data.coordinator.async_update_listeners()
+
+
+class _MeterExchangedFlow(_Flow):
+    """Let the entry belong to the meter that answers now."""
+
+    @override
+    async def _decide(self) -> None:
+        found = str(self._data["found"])
+        self.hass.config_entries.async_update_entry(
+            self._entry,
+            unique_id=found,
+            title=self._entry.title.replace(str(self._data["expected"]), found),
+        )
+        self.hass.config_entries.async_schedule_reload(self._entry.entry_id)
+
+
+class _ForeignTransactionFlow(_Flow):
+    """Take a transaction over, or end it and keep its receipt."""
+
+    @override
+    async def async_step_init(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Let the owner choose."""
+        return self.async_show_menu(
+            step_id="init",
+            menu_options=["adopt", "end"],
+            description_placeholders=self._placeholders(),
+        )
+
+    async def async_step_adopt(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Take it over."""
+        self._end = False
+        return await self._carry_out()
+
+    async def async_step_end(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """End it."""
+        self._end = True
+        return await self._carry_out()
+
+    @override
+    async def _decide(self) -> None:
+        sessions = self._entry.runtime_data.sessions
+        if self._end:
+            await sessions.stop()
         else:
-            ir.async_delete_issue(hass, DOMAIN, issue_id)
+            await sessions.adopt()
+
+
+_FLOWS: dict[str, type[_Flow]] = {
+    KEY_CHANGED: _KeyChangedFlow,
+    METER_EXCHANGED: _MeterExchangedFlow,
+    FOREIGN_TRANSACTION: _ForeignTransactionFlow,
+}
+
+
+async def async_create_fix_flow(
+    hass: HomeAssistant, issue_id: str, data: dict[str, Any] | None
+) -> RepairsFlow:
+    """Return the flow for an issue of this integration."""
+    assert data is not None
+    entry = hass.config_entries.async_get_known_entry(data["entry_id"])
+    return _FLOWS[data["key"]](entry, data)

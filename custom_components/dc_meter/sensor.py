@@ -26,7 +26,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .coordinator import DcMeterConfigEntry, DcMeterCoordinator
 from .entity import DcMeterEntity
 from .metering.meter import Capability, ClockState, Meter, MeterReading
-from .sessions import Session
+from .session import Session
 
 PARALLEL_UPDATES = 0
 
@@ -39,6 +39,7 @@ class DcMeterSensorDescription(SensorEntityDescription):
 
     value_fn: Callable[[DcMeterCoordinator], _Value]
     attributes_fn: Callable[[DcMeterCoordinator], dict[str, Any]] | None = None
+    last_reset_fn: Callable[[DcMeterCoordinator], datetime | None] = lambda _: None
     exists_fn: Callable[[Meter], bool] = lambda _: True
 
 
@@ -78,6 +79,14 @@ def _transaction_energy(
         return None if begin is None else _kwh(now - begin)
 
     return value
+
+
+def _trust(coordinator: DcMeterCoordinator) -> str | None:
+    """Why the key is trusted, or that it is not."""
+    trust = coordinator.config_entry.runtime_data.trust
+    if trust.is_broken_by(coordinator.meter.identity):
+        return "changed"
+    return None if trust.key is None else trust.key.origin
 
 
 def _kwh(watt_hours: Decimal | None) -> Decimal | None:
@@ -145,6 +154,7 @@ SENSORS = (
             lambda reading: reading.transaction_import_wh,
             lambda registers: registers.energy_import_wh,
         ),
+        last_reset_fn=_session(lambda session: session.started_at),
     ),
     DcMeterSensorDescription(
         key="transaction_energy_export",
@@ -157,6 +167,7 @@ SENSORS = (
             lambda reading: reading.transaction_export_wh,
             lambda registers: registers.energy_export_wh,
         ),
+        last_reset_fn=_session(lambda session: session.started_at),
     ),
     DcMeterSensorDescription(
         key="transaction_id",
@@ -177,6 +188,7 @@ SENSORS = (
         attributes_fn=lambda coordinator: {
             "form": coordinator.meter.identity.public_key_form,
             "signing_method": coordinator.meter.identity.signing_method,
+            "trust": _trust(coordinator),
         },
         exists_fn=lambda meter: meter.identity.public_key is not None,
     ),
@@ -245,6 +257,12 @@ class DcMeterSensor(DcMeterEntity, SensorEntity):
     def native_value(self) -> _Value:
         """The value, exact."""
         return self.entity_description.value_fn(self.coordinator)
+
+    @property
+    @override
+    def last_reset(self) -> datetime | None:
+        """When a count that begins anew with each session last did."""
+        return self.entity_description.last_reset_fn(self.coordinator)
 
     @property
     @override

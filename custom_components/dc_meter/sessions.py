@@ -5,23 +5,22 @@ intended, then what came of it. A process that dies at any point finds the sessi
 before or after, and ``resume`` and the next readings go on from the meter's own state.
 """
 
-from __future__ import annotations
-
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 from time import monotonic
 from typing import Any
-
-from mashumaro.codecs import BasicDecoder, BasicEncoder
+from weakref import WeakValueDictionary
 
 from homeassistant.core import Context, HomeAssistant, callback
 from homeassistant.util import dt as dt_util
+from homeassistant.util.hass_dict import HassKey
 
-from .archive import Archive, RecordKind
-from .const import EVENT_FAILED, EVENT_STARTED, EVENT_STOPPED, LOGGER
+from .archive import Archive, ArchiveError, RecordKind
+from .const import DOMAIN, EVENT_FAILED, EVENT_STARTED, EVENT_STOPPED, LOGGER
 from .metering.errors import (
     InvalidRequestError,
     MeterError,
@@ -32,15 +31,58 @@ from .metering.errors import (
 )
 from .metering.meter import (
     Capability,
+    ClockState,
+    IdentificationLevel,
     Meter,
     MeterReading,
+    Notice,
     Snapshot,
     TransactionRequest,
 )
-from .metering.verdict import Judgement, judge, judge_pair
+from .metering.verdict import Objection, judge
+from .session import (
+    Account,
+    Gap,
+    GapKind,
+    Particulars,
+    Price,
+    Session,
+    StartWarning,
+    decode,
+    encode,
+)
+from .trust import Trust
 
 RECEIPT_PATIENCE_S = 60
 """How long a meter that shows no receipt of an ended transaction is asked for it."""
+
+MAX_POWER_W = 600_000
+"""More than either meter is made for: 600 A at 1000 V."""
+
+MAX_SIGNING_S = 5
+"""How far from its last reading a meter can read what it signs."""
+
+FOREIGN = "foreign-"
+"""What the id of a transaction that nobody here started begins with."""
+
+_LOCKS: HassKey[WeakValueDictionary[str, asyncio.Lock]] = HassKey(
+    f"{DOMAIN}_session_locks"
+)
+_OF_SESSIONS = frozenset(RecordKind) - {RecordKind.KEY}
+_RUNNING = {
+    RecordKind.STARTED,
+    RecordKind.GAP,
+    RecordKind.PAUSED,
+    RecordKind.STOPPING,
+}
+
+_REJECTED_LEVELS = {
+    IdentificationLevel.MISMATCH,
+    IdentificationLevel.INVALID,
+    IdentificationLevel.OUTDATED,
+    IdentificationLevel.UNKNOWN,
+}
+"""With these no verifier bills a receipt (OCMF 1.4)."""
 
 
 class OtherTransactionError(InvalidRequestError):
@@ -58,86 +100,13 @@ class TransactionIdUsedError(InvalidRequestError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Particulars:
-    """What is kept with a session for whoever asked for it; no meter sees it."""
-
-    client_id: str = ""
-    tariff_id: str = ""
-    cable_id: str = ""
-    user_data: Any = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Session:
-    """One charging session; times are Home Assistant's."""
-
-    request: TransactionRequest
-    particulars: Particulars
-    asked_at: datetime
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    start: Snapshot | None = None
-    end: Snapshot | None = None
-
-    @property
-    def transaction_id(self) -> str:
-        """The id under which the session is found."""
-        return self.request.transaction_id
-
-    @property
-    def energy_import_wh(self) -> Decimal | None:
-        """Energy into the car over the whole session."""
-        return _difference(self, lambda snapshot: snapshot.energy_import_wh)
-
-    @property
-    def energy_export_wh(self) -> Decimal | None:
-        """Energy out of the car over the whole session."""
-        return _difference(self, lambda snapshot: snapshot.energy_export_wh)
-
-    def judge(self, trusted_key: str | None) -> Judgement | None:
-        """Judge what the meter signed; None where it signed nothing."""
-        if self.end is None or self.end.signed_value is None:
-            return None
-        if self.start is None or self.start.signed_value is None:
-            return judge(self.end.signed_value, trusted_key=trusted_key)
-        return judge_pair(
-            self.start.signed_value, self.end.signed_value, trusted_key=trusted_key
-        )
-
-
-def _difference(
-    session: Session, register: Callable[[Snapshot], Decimal | None]
-) -> Decimal | None:
-    if session.start is None or session.end is None:
-        return None
-    begin, end = register(session.start), register(session.end)
-    return None if begin is None or end is None else end - begin
-
-
-def _is_of(receipt: Snapshot, session: Session | None) -> bool:
-    """Tell whether this receipt is the one a session was kept with."""
-    if session is None or session.end is None or session.end.signed_value is None:
-        return False
-    return (
-        receipt.signed_value is not None
-        and receipt.signed_value.signed_meter_data
-        == session.end.signed_value.signed_meter_data
-    )
-
-
-_encode = BasicEncoder(Session).encode
-_decode = BasicDecoder(Session).decode
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """What start and stop tell everyone: the caller, the bus, the entities."""
 
     kind: str
     """One of the event types of ``const``."""
 
-    session: Session
-    judgement: Judgement | None = None
+    account: Account
     error: MeterError | None = None
 
     already_stopped: bool = False
@@ -156,20 +125,35 @@ class Sessions:
         self,
         hass: HomeAssistant,
         meter: Meter,
+        *,
         archive: Archive,
+        trust: Trust,
+        price: Callable[[], Price | None],
         announce: Callable[[Outcome, Context | None], None],
     ) -> None:
         """Prepare; ``resume`` before use."""
         self._hass = hass
         self._meter = meter
         self._archive = archive
+        self._trust = trust
+        self._price = price
         self._announce = announce
-        self._lock = asyncio.Lock()
+        # One for all that ever speak for this meter: an entry that is being loaded again waits
+        # for what the one before has under way.
+        self._lock = hass.data.setdefault(_LOCKS, WeakValueDictionary()).setdefault(
+            meter.identity.serial_number, asyncio.Lock()
+        )
         self.current: Session | None = None
         self._unresolved: Session | None = None
         """A start that was asked of the meter and whose outcome is not known."""
 
+        self._asked_to_stop = ""
+        """The transaction whose end is already noted as intended."""
+
         self._receipt_missed_since: float | None = None
+        self._gap_begins: dict[GapKind, datetime] = {}
+        self._last_reading: MeterReading | None = None
+        self._last_reading_at = 0.0
 
     @property
     def _serial_number(self) -> str:
@@ -177,16 +161,31 @@ class Sessions:
 
     async def resume(self) -> None:
         """Take up the session that the archive knows as running."""
+        async with self._lock:
+            await self._resume()
+
+    async def _resume(self) -> None:
         record = await self._hass.async_add_executor_job(
-            self._archive.latest, self._serial_number
+            self._archive.latest, self._serial_number, _OF_SESSIONS
         )
         if record is None:
             return
-        session = _decode(record.body)
+        session = decode(record.body).session
         if record.kind is RecordKind.STARTING:
             self._unresolved = session
-        elif record.kind in (RecordKind.STARTED, RecordKind.STOPPING):
+        elif record.kind in _RUNNING:
             self.current = session
+            self._gap_begins[GapKind.NOT_WATCHED] = record.written_at
+            if record.kind is RecordKind.STOPPING:
+                self._asked_to_stop = session.transaction_id
+
+    async def pause(self) -> None:
+        """Note until when a running session was watched."""
+        if self.current is not None:
+            try:
+                await self._write(RecordKind.PAUSED, self.current)
+            except ArchiveError as err:
+                LOGGER.warning("The end of watching could not be noted: %s", err)
 
     def is_running(self, active: bool | None) -> bool:
         """Tell whether a transaction runs, by the meter's word where it has one."""
@@ -196,27 +195,63 @@ class Sessions:
         """Ask a meter that keeps transactions itself whether one runs."""
         if Capability.TRANSACTIONS not in self._meter.capabilities:
             return None
-        return (await self._meter.read()).transaction_active
+        reading = await self._meter.read()
+        self._take(reading)
+        return reading.transaction_active
+
+    def _take(self, reading: MeterReading) -> None:
+        self._last_reading, self._last_reading_at = reading, monotonic()
+
+    async def _to_the_end[T](self, work: Coroutine[Any, Any, T]) -> T:
+        """Carry work to its end, also when whoever asked for it no longer waits."""
+        task = self._hass.async_create_task(work, f"session of {self._serial_number}")
+        task.add_done_callback(_observe)
+        return await asyncio.shield(task)
 
     async def start(
         self,
         request: TransactionRequest,
         particulars: Particulars,
         context: Context | None = None,
-    ) -> Outcome:
+        *,
+        unless_running: bool = False,
+    ) -> Outcome | None:
         """Begin a session; one that still runs is stopped and its receipt kept first.
 
-        Raises what ``Meter.check`` and ``Meter.begin`` raise, and ``ArchiveError``.
+        ``unless_running`` leaves that one alone and returns None. Raises what
+        ``Meter.check`` and ``Meter.begin`` raise, and ``ArchiveError``.
         """
+        return await self._to_the_end(
+            self._start(request, particulars, context, unless_running=unless_running)
+        )
+
+    async def _start(
+        self,
+        request: TransactionRequest,
+        particulars: Particulars,
+        context: Context | None,
+        *,
+        unless_running: bool,
+    ) -> Outcome | None:
         async with self._lock:
-            await self._refuse_used_id(request.transaction_id)
-            await self._meter.check(request)
             active = await self._active()
             await self._resolve(active)
-            if self.is_running(active):
-                await self._stop(context)
+            running = self.is_running(active)
+            if running and unless_running:
+                return None
+            await self._refuse_used_id(request.transaction_id)
+            await self._meter.check(request)
+            if running:
+                await self._stop_running(context)
+            held = await self._meter.last_receipt()
             session = Session(
-                request=request, particulars=particulars, asked_at=dt_util.now()
+                request=request,
+                particulars=particulars,
+                meter=self._meter.identity,
+                asked_at=dt_util.now(),
+                price=self._price(),
+                warnings=self._warnings(request),
+                held_before=_digest(held),
             )
             await self._write(RecordKind.STARTING, session)
             self._unresolved = session
@@ -239,34 +274,95 @@ class Sessions:
         ``NoTransactionError`` when there is neither a transaction nor a receipt, what
         ``Meter.end`` raises, and ``ArchiveError``.
         """
+        return await self._to_the_end(self._stop(transaction_id, context))
+
+    async def _stop(self, transaction_id: str, context: Context | None) -> Outcome:
         async with self._lock:
             active = await self._active()
             await self._resolve(active)
             if not self.is_running(active):
-                return await self._before(transaction_id)
-            if (
-                transaction_id
-                and self.current is not None
-                and transaction_id != self.current.transaction_id
-            ):
+                return await self._before(transaction_id, context)
+            running = "" if self.current is None else self.current.transaction_id
+            if transaction_id and transaction_id != running:
                 raise OtherTransactionError(
-                    asked=transaction_id, running=self.current.transaction_id
+                    asked=transaction_id, running=running or "?"
                 )
-            return await self._stop(context)
+            return await self._stop_running(context)
+
+    async def adopt(self) -> Outcome | None:
+        """Take over a transaction that nobody here started; None when there is none."""
+        return await self._to_the_end(self._adopt())
+
+    async def _adopt(self) -> Outcome | None:
+        async with self._lock:
+            if not await self._active() or self.current or self._unresolved:
+                return None
+            session = self._foreign()
+            await self._write(RecordKind.STARTED, session)
+            self.current = session
+            outcome = Outcome(kind=EVENT_STARTED, account=Account(session=session))
+            self._announce(outcome, None)
+            return outcome
+
+    async def quiet(self) -> None:
+        """Wait until nothing is being started or stopped."""
+        async with self._lock:
+            pass
 
     @callback
-    def needs_resolving(self, reading: MeterReading) -> bool:
-        """Tell whether the archive and the meter differ on what runs."""
-        if self._lock.locked():
-            return False
-        return self._unresolved is not None or (
-            self.current is not None and reading.transaction_active is False
+    def is_foreign(self, reading: MeterReading) -> bool:
+        """Tell whether a transaction runs that nobody here started."""
+        return bool(
+            reading.transaction_active
+            and self.current is None
+            and self._unresolved is None
+            and not self._lock.locked()
         )
 
-    async def resolve(self) -> None:
-        """Make the archive agree with what the meter says of its transaction."""
+    @callback
+    def heard(self, reading: MeterReading) -> bool:
+        """Take note of a reading; tell whether there is something to ``settle``."""
+        self._take(reading)
+        if self._lock.locked():
+            return False
+        if self.current is None:
+            return self._unresolved is not None
+        if reading.clock_state is ClockState.UNSYNCHRONIZED:
+            self._gap_begins.setdefault(GapKind.CLOCK_UNSYNCHRONIZED, dt_util.now())
+        return reading.transaction_active is False or bool(self._ended_gaps(reading))
+
+    @callback
+    def lost(self) -> None:
+        """Take note that the meter does not answer."""
+        if self.current is not None:
+            self._gap_begins.setdefault(GapKind.METER_UNREACHABLE, dt_util.now())
+
+    async def settle(self, reading: MeterReading) -> None:
+        """Make the archive agree with the meter, now that it was heard."""
+        await self._to_the_end(self._settle(reading))
+
+    async def _settle(self, reading: MeterReading) -> None:
         async with self._lock:
+            await self._keep_gaps(self._ended_gaps(reading))
             await self._resolve(await self._active())
+
+    def _ended_gaps(self, reading: MeterReading) -> tuple[Gap, ...]:
+        now = dt_util.now()
+        return tuple(
+            Gap(kind=kind, begins_at=begins_at, ends_at=now)
+            for kind, begins_at in self._gap_begins.items()
+            if kind is not GapKind.CLOCK_UNSYNCHRONIZED
+            or reading.clock_state is not ClockState.UNSYNCHRONIZED
+        )
+
+    async def _keep_gaps(self, gaps: tuple[Gap, ...]) -> None:
+        if self.current is None or not gaps:
+            return
+        session = self.current.with_gaps(gaps)
+        await self._write(RecordKind.GAP, session)
+        self.current = session
+        for gap in gaps:
+            del self._gap_begins[gap.kind]
 
     async def _resolve(self, active: bool | None) -> None:
         if (session := self._unresolved) is not None:
@@ -283,10 +379,18 @@ class Sessions:
         Raises ``NoReceiptError`` while the meter may still be signing it.
         """
         receipt = await self._meter.last_receipt()
-        before = await self._last_stopped()
-        if receipt is not None and not _is_of(receipt, before):
+        if (
+            receipt is not None
+            and _digest(receipt) != session.held_before
+            and not _is_of(receipt, await self._last_stopped())
+        ):
             self._receipt_missed_since = None
-            await self._stopped(session, receipt, None)
+            if self._is_named_in(session, receipt):
+                await self._stopped(session, receipt, None)
+                return
+            # Ours left no receipt, and another transaction has run since.
+            await self._stopped(self._foreign(), receipt, None)
+            await self._fail(session, NoReceiptError(seconds=RECEIPT_PATIENCE_S), None)
             return
         now = monotonic()
         if self._receipt_missed_since is None:
@@ -297,113 +401,216 @@ class Sessions:
             "Transaction %s ended at the meter and left no receipt",
             session.transaction_id,
         )
-        self._receipt_missed_since = self.current = None
+        self._receipt_missed_since = None
         await self._fail(session, NoReceiptError(seconds=RECEIPT_PATIENCE_S), None)
 
-    async def _stop(self, context: Context | None) -> Outcome:
+    def _is_named_in(self, session: Session, receipt: Snapshot) -> bool:
+        """Tell whether a receipt is this session's, by the user it names where it names one."""
+        if session.transaction_id.startswith(FOREIGN):
+            return True
+        judgement = self._account(replace(session, end=receipt)).judgement
+        asked = session.request.identification_data or session.transaction_id
+        return judgement is None or judgement.user in (None, "", asked)
+
+    async def _stop_running(self, context: Context | None) -> Outcome:
+        """End what runs; a refusal and a lost answer leave it as the meter has it."""
         session = self.current or self._foreign()
-        await self._write(RecordKind.STOPPING, session)
+        if self._asked_to_stop != session.transaction_id:
+            await self._write(RecordKind.STOPPING, session)
+            self._asked_to_stop = session.transaction_id
         self.current = session
-        try:
-            snapshot = await self._meter.end()
-        except MeterUnreachableError, UnexpectedAnswerError:
-            # Whether it ended is not known; the next reading tells.
-            raise
-        except MeterError as err:
-            self._announce(
-                Outcome(kind=EVENT_FAILED, session=session, error=err), context
-            )
-            raise
-        return await self._stopped(session, snapshot, context)
+        return await self._stopped(session, await self._meter.end(), context)
 
     def _foreign(self) -> Session:
         """Return a session for a transaction that nobody here started."""
         now = dt_util.now()
         return Session(
-            request=TransactionRequest(transaction_id=f"foreign-{now:%Y%m%dT%H%M%S}"),
+            request=TransactionRequest(
+                transaction_id=f"{FOREIGN}{now:%Y%m%dT%H%M%S.%f}"
+            ),
             particulars=Particulars(),
+            meter=self._meter.identity,
             asked_at=now,
+            price=self._price(),
         )
 
-    async def _before(self, transaction_id: str) -> Outcome:
-        """Return the receipt of the transaction before: the archive's, else the meter's."""
+    def _warnings(self, request: TransactionRequest) -> tuple[StartWarning, ...]:
+        """Return what may make the receipt worth less."""
+        reading = self._last_reading
+        found = {
+            StartWarning.CLOCK_UNSYNCHRONIZED: reading is not None
+            and reading.clock_state is ClockState.UNSYNCHRONIZED,
+            StartWarning.CHARGE_POINT_FROZEN: Notice.CHARGE_POINT_FROZEN
+            in self._meter.notices(),
+            StartWarning.IDENTIFICATION_LEVEL: request.identification_level
+            in _REJECTED_LEVELS,
+            StartWarning.KEY_CHANGED: self._trust.is_broken_by(self._meter.identity),
+        }
+        return tuple(warning for warning, holds in found.items() if holds)
+
+    async def _before(self, transaction_id: str, context: Context | None) -> Outcome:
+        """Return the receipt asked for, or that of the transaction before.
+
+        A receipt that the meter holds and the archive does not know is kept first.
+        """
         session = await self._last_stopped()
-        if session is not None and transaction_id in ("", session.transaction_id):
-            return self._stopped_outcome(session, already_stopped=True)
         if transaction_id:
             records = await self._hass.async_add_executor_job(
                 self._archive.of_transaction, self._serial_number, transaction_id
             )
-            if records and records[-1].kind is RecordKind.STOPPED:
-                return self._stopped_outcome(
-                    _decode(records[-1].body), already_stopped=True
-                )
+            if not records or records[-1].kind is not RecordKind.STOPPED:
+                raise NoTransactionError
+            return self._already_stopped(decode(records[-1].body).session)
         receipt = await self._meter.last_receipt()
-        if receipt is None or transaction_id:
+        if receipt is not None and not _is_of(receipt, session):
+            outcome = await self._stopped(self._foreign(), receipt, context)
+            return replace(outcome, already_stopped=True)
+        if session is None:
             raise NoTransactionError
-        return self._stopped_outcome(
-            replace(self._foreign(), end=receipt), already_stopped=True
-        )
+        return self._already_stopped(session)
 
     async def _last_stopped(self) -> Session | None:
         record = await self._hass.async_add_executor_job(
-            self._archive.latest_of_kind, self._serial_number, RecordKind.STOPPED
+            self._archive.latest, self._serial_number, (RecordKind.STOPPED,)
         )
-        return None if record is None else _decode(record.body)
+        return None if record is None else decode(record.body).session
 
     async def _refuse_used_id(self, transaction_id: str) -> None:
         records = await self._hass.async_add_executor_job(
             self._archive.of_transaction, self._serial_number, transaction_id
         )
-        if records and records[-1].kind is not RecordKind.FAILED:
+        if any(
+            record.kind not in (RecordKind.STARTING, RecordKind.FAILED)
+            for record in records
+        ):
             raise TransactionIdUsedError(transaction_id=transaction_id)
 
     async def _started(
         self, session: Session, snapshot: Snapshot | None, context: Context | None
     ) -> Outcome:
-        session = replace(session, started_at=dt_util.now(), start=snapshot)
+        session = replace(
+            session,
+            started_at=dt_util.now(),
+            meter_started_at=self._meter_time,
+            start=snapshot,
+        )
         await self._write(RecordKind.STARTED, session)
         self.current, self._unresolved = session, None
-        outcome = Outcome(kind=EVENT_STARTED, session=session)
+        self._gap_begins.clear()
+        outcome = Outcome(kind=EVENT_STARTED, account=Account(session=session))
         self._announce(outcome, context)
         return outcome
 
     async def _stopped(
         self, session: Session, snapshot: Snapshot, context: Context | None
     ) -> Outcome:
-        session = replace(session, ended_at=dt_util.now(), end=snapshot)
-        await self._write(RecordKind.STOPPED, session)
+        now = dt_util.now()
+        session = replace(
+            session.with_gaps(
+                Gap(kind=kind, begins_at=begins_at, ends_at=now)
+                for kind, begins_at in self._gap_begins.items()
+            ),
+            ended_at=now,
+            meter_ended_at=self._meter_time,
+            end=snapshot,
+        )
+        account = self._account(session)
+        if account.judgement is not None and self._differs_live(session):
+            objections = (
+                *account.judgement.objections,
+                Objection.LIVE_REGISTER_DIFFERS,
+            )
+            account = replace(
+                account, judgement=replace(account.judgement, objections=objections)
+            )
+        await self._write(RecordKind.STOPPED, session, account)
         self.current = None
-        outcome = self._stopped_outcome(session)
+        self._gap_begins.clear()
+        outcome = Outcome(kind=EVENT_STOPPED, account=account)
         self._announce(outcome, context)
         return outcome
 
-    def _stopped_outcome(
-        self, session: Session, *, already_stopped: bool = False
-    ) -> Outcome:
-        return Outcome(
-            kind=EVENT_STOPPED,
+    def _differs_live(self, session: Session) -> bool:
+        """Tell whether the receipt's end is further from the last reading than can have flowed."""
+        live, end = self._last_reading, session.end
+        if (
+            live is None
+            or end is None
+            or live.energy_import_wh is None
+            or end.energy_import_wh is None
+        ):
+            return False
+        elapsed_s = monotonic() - self._last_reading_at + MAX_SIGNING_S
+        flowed_wh = Decimal(MAX_POWER_W * elapsed_s / 3600)
+        return abs(end.energy_import_wh - live.energy_import_wh) > flowed_wh
+
+    @property
+    def _meter_time(self) -> datetime | None:
+        return None if self._last_reading is None else self._last_reading.meter_time
+
+    def _account(self, session: Session) -> Account:
+        """Judge what the meter signed, and say what it costs."""
+        judgement = None
+        if session.receipt is not None:
+            trusted = self._trust.key
+            judgement = judge(
+                session.receipt,
+                trusted_key=None if trusted is None else trusted.public_key,
+            )
+        energy = session.energy_import_wh
+        if judgement is not None and judgement.energy_import_wh is not None:
+            energy = judgement.energy_import_wh
+        return Account(
             session=session,
-            judgement=session.judge(self._meter.identity.public_key),
-            already_stopped=already_stopped,
+            judgement=judgement,
+            cost=None
+            if session.price is None or energy is None
+            else session.price.cost(energy),
+        )
+
+    def _already_stopped(self, session: Session) -> Outcome:
+        return Outcome(
+            kind=EVENT_STOPPED, account=self._account(session), already_stopped=True
         )
 
     async def _fail(
         self, session: Session, error: MeterError | None, context: Context | None
     ) -> None:
         await self._write(RecordKind.FAILED, session)
-        self._unresolved = None
+        self._unresolved = self.current = None
         self._announce(
-            Outcome(kind=EVENT_FAILED, session=session, error=error), context
+            Outcome(kind=EVENT_FAILED, account=Account(session=session), error=error),
+            context,
         )
 
-    async def _write(self, kind: RecordKind, session: Session) -> None:
+    async def _write(
+        self, kind: RecordKind, session: Session, account: Account | None = None
+    ) -> None:
+        body = encode(account or Account(session=session))
         await self._hass.async_add_executor_job(
             lambda: self._archive.append(
                 meter=self._serial_number,
                 transaction_id=session.transaction_id,
                 kind=kind,
                 written_at=dt_util.now(),
-                body=_encode(session),
+                body=body,
             )
         )
+
+
+def _observe(task: asyncio.Task[Any]) -> None:
+    """Look at how a task ended, since whoever asked for it may have gone."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _digest(receipt: Snapshot | None) -> str | None:
+    """Return what tells a receipt from every other."""
+    if receipt is None or receipt.signed_value is None:
+        return None
+    return sha256(receipt.signed_value.signed_meter_data.encode()).hexdigest()
+
+
+def _is_of(receipt: Snapshot, session: Session | None) -> bool:
+    """Tell whether this receipt is the one a session was kept with."""
+    return session is not None and _digest(receipt) == _digest(session.end)

@@ -11,7 +11,7 @@ from .actions import translated_errors
 from .coordinator import DcMeterConfigEntry
 from .entity import DcMeterEntity
 from .metering.meter import TransactionRequest
-from .sessions import Particulars
+from .session import Particulars
 
 PARALLEL_UPDATES = 1
 
@@ -43,13 +43,12 @@ class DcMeterTransactionSwitch(DcMeterEntity, SwitchEntity):
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         """Start a transaction; nothing to do while one runs."""
-        if self.is_on:
-            return
         with translated_errors():
             await self.coordinator.sessions.start(
                 TransactionRequest(transaction_id=str(uuid4())),
                 Particulars(),
                 self._context,
+                unless_running=True,
             )
         await self.coordinator.async_refresh()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+import json
 from typing import Any
 
 import pytest
@@ -357,7 +358,9 @@ async def test_a_cut_line_fails_the_start_and_leaves_nothing_running(
         {"transaction_id": "two\nlines"},
         {"client_id": ["a", "list"]},
         {"user_data": "x" * 5000},
-        {"user_data": float("nan")},
+        {"user_data": {"card": 89049032000001000000000000}},
+        {"user_data": json.loads("[" * 300 + "]" * 300)},
+        {"user_data": "\ud800"},
     ],
 )
 async def test_data_that_cannot_be_right_is_refused_before_anything_happens(

@@ -146,7 +146,7 @@ async def test_a_frozen_charge_point_is_a_repair_until_the_power_cycle(
     (issue,) = issue_registry.issues.values()
     assert issue.translation_key == "charge_point_frozen"
     assert issue.translation_placeholders == {
-        "meter": iem_dcr_entry.unique_id,
+        "meter": "IEM-DCR",
         "frozen": "CBIDC OLD",
         "configured": "EVSEID DE*DCM*E1",
     }

@@ -12,13 +12,14 @@ from pytest_homeassistant_custom_component.common import (
     async_capture_events,
 )
 
-from custom_components.dc_meter import ARCHIVE
+from custom_components.dc_meter.archive_file import ARCHIVE
 from custom_components.dc_meter.const import EVENT_DC_METER
 from custom_components.dc_meter.metering.meter import TransactionRequest
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import STATE_OFF, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from simulators.car import Car
 from simulators.iem_dcr import IemDcrServer, Refusal, SimulatedIemDcr
 from simulators.line import SerialLine
 
@@ -223,3 +224,151 @@ async def test_an_earlier_receipt_is_not_taken_for_the_one_awaited(
     assert events[0].data["transaction_id"] == "second"
     value = events[0].data["signed_meter_value"]["signed_meter_data"]
     assert value == server.meter.get_transaction()
+
+
+async def test_the_receipt_of_a_transaction_before_ours_is_not_ours(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A meter that loses our transaction still shows somebody else's: that is no proof of ours."""
+    monkeypatch.setattr("custom_components.dc_meter.sessions.RECEIPT_PATIENCE_S", 0)
+    await setup(iem_dcr_entry)
+    meter = iem_dcr_entry.runtime_data.meter
+    await meter.begin(TransactionRequest(transaction_id="SOMEBODY ELSE"))
+    await meter.end()
+    events = async_capture_events(hass, EVENT_DC_METER)
+    await call(hass, iem_dcr_entry, "start", transaction_id="MINE")
+    server.meter._transaction = None  # noqa: SLF001, lost without a trace
+    await poll(hass, iem_dcr_entry)
+    await poll(hass, iem_dcr_entry)
+    assert [(event.data["type"], event.data["transaction_id"]) for event in events] == [
+        ("transaction_started", "MINE"),
+        ("transaction_failed", "MINE"),
+    ]
+
+
+async def test_a_transaction_of_somebody_else_after_ours_is_kept_as_theirs(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+) -> None:
+    """The receipt names another user: it is kept, and not as ours."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", transaction_id="MINE")
+    await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+    server.meter._transaction = None  # noqa: SLF001, lost without a trace
+    server.meter.post_user(
+        {"IS": True, "IL": "NONE", "IF": [], "IT": "NONE", "ID": "X", "US": False}
+    )
+    server.meter.post_receipt({"TX": "B"})
+    server.meter.post_receipt({"TX": "E"})
+    await asyncio.sleep(0.5)
+    events = async_capture_events(hass, EVENT_DC_METER)
+    await setup(iem_dcr_entry)
+    while len(events) < 2:
+        await poll(hass, iem_dcr_entry)
+    stopped, failed = events
+    assert stopped.data["type"] == "transaction_stopped"
+    assert stopped.data["transaction_id"].startswith("foreign-")
+    assert '"ID":"X"' in stopped.data["signed_meter_value"]["signed_meter_data"]
+    assert failed.data["type"] == "transaction_failed"
+    assert failed.data["transaction_id"] == "MINE"
+
+
+async def test_reloading_waits_for_a_stop_under_way(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """One transaction has one end, whatever else is asked for meanwhile."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", transaction_id="T")
+    iem_dcr.signature_delay(seconds=2)
+    events = async_capture_events(hass, EVENT_DC_METER)
+    stopping = asyncio.create_task(call(hass, iem_dcr_entry, "stop"))
+    await asyncio.sleep(0.5)
+    await hass.config_entries.async_reload(iem_dcr_entry.entry_id)
+    assert (await stopping)["transaction_id"] == "T"
+    await poll(hass, iem_dcr_entry)
+    assert [event.data["type"] for event in events] == ["transaction_stopped"]
+    assert state_of(hass, iem_dcr_entry, "transaction_id") == "unknown"
+    assert (await call(hass, iem_dcr_entry, "start"))["status"] == "OK"
+
+
+async def test_a_stop_that_nobody_waits_for_any_more_is_carried_to_its_end(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """An automation that is restarted in the middle leaves one receipt, and the same for all."""
+    await setup(meter_entry)
+    await call(hass, meter_entry, "start", transaction_id="T")
+    events = async_capture_events(hass, EVENT_DC_METER)
+    stopping = asyncio.create_task(meter_entry.runtime_data.sessions.stop())
+    await asyncio.sleep(0)
+    stopping.cancel()
+    stopped = await call(hass, meter_entry, "stop")
+    assert stopped["already_stopped"]
+    (event,) = events
+    assert event.data["signed_meter_value"] == stopped["signed_meter_value"]
+
+
+async def test_turning_the_direction_during_a_session_turns_the_whole_session(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Registers of two directions are never subtracted from each other."""
+    await setup(dct1_entry)
+    await call(hass, dct1_entry, "start")
+    hass.config_entries.async_update_entry(
+        dct1_entry, options={"low_side_sensing": False}
+    )
+    await hass.config_entries.async_reload(dct1_entry.entry_id)
+    stopped = await call(hass, dct1_entry, "stop")
+    assert stopped["session"]["energy_import_wh"] == 0
+    assert stopped["session"]["energy_export_wh"] == 0
+
+
+async def test_only_the_transaction_asked_for_is_stopped(
+    hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """A transaction of somebody else is not ended in place of the one named."""
+    await setup(iem_dcr_entry)
+    meter = iem_dcr_entry.runtime_data.meter
+    await meter.begin(TransactionRequest(transaction_id="somebody else's"))
+    with pytest.raises(HomeAssistantError) as refusal:
+        await call(hass, iem_dcr_entry, "stop", transaction_id="mine")
+    assert refusal.value.translation_key == "other_transaction"
+    await poll(hass, iem_dcr_entry)
+    assert state_of(hass, iem_dcr_entry, "transaction_active") == STATE_ON
+
+
+async def test_a_refused_stop_is_no_failed_transaction(
+    hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, setup: Setup, car: Car
+) -> None:
+    """It goes on, and nobody is told that it has not."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start")
+    events = async_capture_events(hass, EVENT_DC_METER)
+    car.set_power(11_000)
+    for _ in range(2):
+        with pytest.raises(HomeAssistantError):
+            await call(hass, iem_dcr_entry, "stop")
+    assert not events
+
+
+async def test_the_event_entity_hears_of_a_start_that_died_with_home_assistant(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, line: SerialLine
+) -> None:
+    """What is settled after a restart is settled when there is somebody to be told."""
+    await setup(dct1_entry)
+    await line.cut()
+    with pytest.raises(HomeAssistantError):
+        await call(hass, dct1_entry, "start", transaction_id="T")
+    await hass.config_entries.async_unload(dct1_entry.entry_id)
+    await line.mend()
+    await setup(dct1_entry)
+    await poll(hass, dct1_entry)
+    assert state_of(hass, dct1_entry, "transaction_event") != "unknown"

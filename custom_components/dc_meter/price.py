@@ -1,0 +1,37 @@
+"""What a kilowatt-hour costs at a meter: a fixed price, or that of an entity."""
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT
+from homeassistant.core import HomeAssistant
+
+from .const import CONF_PRICE, CONF_PRICE_ENTITY
+from .session import Price
+
+
+def price_at(hass: HomeAssistant, entry: ConfigEntry) -> Callable[[], Price | None]:
+    """Return what tells the price now; None where none is known."""
+
+    def price() -> Price | None:
+        currency = hass.config.currency
+        text = entry.options.get(CONF_PRICE)
+        if entity_id := entry.options.get(CONF_PRICE_ENTITY):
+            if (state := hass.states.get(entity_id)) is None:
+                return None
+            text = state.state
+            # "EUR/kWh": the entity knows its currency.
+            unit = state.attributes.get(ATTR_UNIT_OF_MEASUREMENT) or ""
+            currency = unit.partition("/")[0] or currency
+        if text is None:
+            return None
+        try:
+            per_kwh = Decimal(str(text))
+        except InvalidOperation:
+            return None
+        return (
+            Price(per_kwh=per_kwh, currency=currency) if per_kwh.is_finite() else None
+        )
+
+    return price

@@ -1,0 +1,165 @@
+"""A charging session: what is known of it, and what is kept of it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
+from typing import Any
+
+from mashumaro.codecs import BasicDecoder, BasicEncoder
+
+from .metering.meter import MeterIdentity, Snapshot, TransactionRequest
+from .metering.verdict import Judgement, Receipt
+
+FLICKER = timedelta(minutes=1)
+"""Gaps of one kind that are no further apart are one."""
+
+
+class GapKind(StrEnum):
+    """Why a part of a session is not vouched for by Home Assistant."""
+
+    METER_UNREACHABLE = "meter_unreachable"
+    CLOCK_UNSYNCHRONIZED = "clock_unsynchronized"
+
+    NOT_WATCHED = "not_watched"
+    """Home Assistant or the entry was not running."""
+
+
+class StartWarning(StrEnum):
+    """What may make a receipt worth less, known before the transaction begins."""
+
+    CLOCK_UNSYNCHRONIZED = "clock_unsynchronized"
+    CHARGE_POINT_FROZEN = "charge_point_frozen"
+    IDENTIFICATION_LEVEL = "identification_level"
+    KEY_CHANGED = "key_changed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gap:
+    """A time within a session."""
+
+    kind: GapKind
+    begins_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Price:
+    """What a kilowatt-hour costs."""
+
+    per_kwh: Decimal
+    currency: str
+
+    def cost(self, energy_wh: Decimal) -> Decimal:
+        """Return the cost of an energy, rounded half up to hundredths."""
+        return (self.per_kwh * energy_wh / 1000).quantize(
+            Decimal("0.01"), ROUND_HALF_UP
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Particulars:
+    """What is kept with a session for whoever asked for it; no meter sees it."""
+
+    client_id: str = ""
+    tariff_id: str = ""
+    cable_id: str = ""
+    user_data: Any = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """One charging session.
+
+    ``asked_at``, ``started_at`` and ``ended_at`` are Home Assistant's time, the others the
+    meter's own; both carry the offset in force.
+    """
+
+    request: TransactionRequest
+    particulars: Particulars
+    meter: MeterIdentity
+    """As it was when the session began."""
+
+    asked_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    meter_started_at: datetime | None = None
+    meter_ended_at: datetime | None = None
+    start: Snapshot | None = None
+    end: Snapshot | None = None
+    price: Price | None = None
+    gaps: tuple[Gap, ...] = ()
+    warnings: tuple[StartWarning, ...] = ()
+    held_before: str | None = None
+    """Digest of the receipt the meter held before this session; never this one's."""
+
+    @property
+    def transaction_id(self) -> str:
+        """The id under which the session is found."""
+        return self.request.transaction_id
+
+    @property
+    def energy_import_wh(self) -> Decimal | None:
+        """Energy into the car over the whole session, by the registers at both ends."""
+        return self._difference(lambda snapshot: snapshot.energy_import_wh)
+
+    @property
+    def energy_export_wh(self) -> Decimal | None:
+        """Energy out of the car over the whole session, by the registers at both ends."""
+        return self._difference(lambda snapshot: snapshot.energy_export_wh)
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """What proves the session; None where the meter signed nothing."""
+        if self.end is None or self.end.signed_value is None:
+            return None
+        return Receipt(
+            begin=None if self.start is None else self.start.signed_value,
+            end=self.end.signed_value,
+        )
+
+    def with_gaps(self, gaps: Iterable[Gap]) -> Session:
+        """Return the session with these gaps too; flickering makes one gap, not many."""
+        kept = list(self.gaps)
+        for gap in gaps:
+            same = [index for index, one in enumerate(kept) if one.kind is gap.kind]
+            if same and gap.begins_at - kept[same[-1]].ends_at < FLICKER:
+                kept[same[-1]] = replace(kept[same[-1]], ends_at=gap.ends_at)
+            else:
+                kept.append(gap)
+        return replace(self, gaps=tuple(kept))
+
+    def _difference(
+        self, register: Callable[[Snapshot], Decimal | None]
+    ) -> Decimal | None:
+        if self.start is None or self.end is None:
+            return None
+        start = self.start.turned(reversed_=self.end.reversed)
+        begin, end = register(start), register(self.end)
+        return None if begin is None or end is None else end - begin
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """A session with what was found of it when it ended: what the archive keeps."""
+
+    session: Session
+    judgement: Judgement | None = None
+    cost: Decimal | None = None
+    """In the currency of the session's price; from signed energy where there is some."""
+
+
+_encoder = BasicEncoder(Account)
+_decoder = BasicDecoder(Account)
+
+
+def encode(account: Account) -> dict[str, Any]:
+    """Return an account as JSON-serializable data that ``decode`` reads back exactly."""
+    encoded: dict[str, Any] = _encoder.encode(account)
+    return encoded
+
+
+def decode(data: Mapping[str, Any]) -> Account:
+    """Read an account that ``encode`` wrote."""
+    return _decoder.decode(data)

@@ -1,0 +1,356 @@
+"""Receipts: whose key is trusted, what they cost, what was missed, and how they are found."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+import shutil
+from typing import Any
+
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    MockUser,
+    async_capture_events,
+)
+
+from custom_components.dc_meter.archive import Archive
+from custom_components.dc_meter.archive_file import ARCHIVE
+from custom_components.dc_meter.backup import async_post_backup, async_pre_backup
+from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
+from custom_components.dc_meter.metering.meter import TransactionRequest
+from custom_components.dc_meter.repairs import async_create_fix_flow
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import Context, HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import HomeAssistantError, Unauthorized
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.util import dt as dt_util
+from simulators.car import Car
+from simulators.dct1 import SimulatedDct1
+from simulators.line import SerialLine
+
+from .conftest import device_of, entity_of, state_of
+from .test_actions import call
+
+type Setup = Callable[[MockConfigEntry], Awaitable[None]]
+
+
+async def poll(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    await entry.runtime_data.coordinator.async_refresh()
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def session(
+    hass: HomeAssistant, entry: MockConfigEntry, **request: Any
+) -> dict[str, Any]:
+    """Run a session and return what stop answers."""
+    await call(hass, entry, "start", **request)
+    return await call(hass, entry, "stop")
+
+
+async def receipts(hass: HomeAssistant, **query: Any) -> list[dict[str, Any]]:
+    response = await hass.services.async_call(
+        DOMAIN, "get_receipts", query, blocking=True, return_response=True
+    )
+    assert response is not None
+    return list(response["receipts"])  # type: ignore[arg-type]
+
+
+async def exchange_key(
+    hass: HomeAssistant, entry: MockConfigEntry, dct1: SimulatedDct1
+) -> None:
+    """Give the DCT1 another key while Home Assistant is not looking."""
+    await hass.config_entries.async_unload(entry.entry_id)
+    assert dct1.key is not None
+    dct1.key = SimulatedDct1().key
+
+
+async def fix(hass: HomeAssistant, issue: ir.IssueEntry, *steps: str) -> Any:
+    """Walk an issue's repair flow."""
+    flow = await async_create_fix_flow(hass, issue.issue_id, issue.data)  # type: ignore[arg-type]
+    flow.hass, flow.handler = hass, DOMAIN
+    flow.context = {"issue_id": issue.issue_id}  # type: ignore[typeddict-unknown-key]
+    flow._issue_id = issue.issue_id  # noqa: SLF001, what the flow manager would set
+    result: Any = await flow.async_step_init()
+    for step in steps:
+        result = await getattr(flow, f"async_step_{step}")({})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return result
+
+
+async def test_the_first_key_is_trusted_until_the_label_confirms_it(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Typed from the label, however written, the key becomes confirmed; a wrong one does not."""
+    await setup(meter_entry)
+    key = hass.states.get(entity_of(hass, meter_entry, "public_key"))
+    assert key is not None
+    assert key.attributes["trust"] == "first_seen"
+    result = await hass.config_entries.options.async_init(meter_entry.entry_id)
+    form = dict(meter_entry.options)
+    if "retries" in form:
+        form["advanced"] = {
+            name: form.pop(name)
+            for name in ("clock_interval", "retries", "retry_delay", "show_user_id")
+        }
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {**form, "label_key": "04" + "AB" * 96}
+    )
+    assert result["errors"] == {"label_key": "label_key_differs"}
+    spaced = " ".join(
+        key.state[at : at + 8].lower() for at in range(0, len(key.state), 8)
+    )
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {**form, "label_key": spaced}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert "label_key" not in result["data"]
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await poll(hass, meter_entry)
+    key = hass.states.get(entity_of(hass, meter_entry, "public_key"))
+    assert key is not None
+    assert key.attributes["trust"] == "label"
+
+
+async def test_receipts_with_another_key_are_invalid_until_its_owner_accepts_it(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    dct1: SimulatedDct1,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    """Old receipts stay valid; those made in between become so."""
+    await setup(dct1_entry)
+    before = await session(hass, dct1_entry, transaction_id="before")
+    assert before["verdict"]["verdict"] == "valid"
+    await exchange_key(hass, dct1_entry, dct1)
+    await setup(dct1_entry)
+    started = await call(hass, dct1_entry, "start", transaction_id="between")
+    assert started["session"]["warnings"] == ["key_changed"]
+    between = await call(hass, dct1_entry, "stop")
+    assert between["verdict"]["verdict"] == "invalid"
+    assert between["verdict"]["reason"] == "key_changed"
+    (issue,) = issue_registry.issues.values()
+    assert issue.translation_key == "key_changed"
+    result = await fix(hass, issue, "confirm")
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await poll(hass, dct1_entry)
+    assert not issue_registry.issues
+    after = await session(hass, dct1_entry, transaction_id="after")
+    assert after["verdict"]["verdict"] == "valid"
+    assert [
+        (receipt["transaction_id"], receipt["verdict"]["verdict"])
+        for receipt in await receipts(hass)
+    ] == [("before", "valid"), ("between", "valid"), ("after", "valid")]
+
+
+async def test_an_exchanged_meter_can_take_over_the_entry(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    dct1: SimulatedDct1,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    """The repair names both meters, and accepted the entry belongs to the new one."""
+    await setup(dct1_entry)
+    await hass.config_entries.async_unload(dct1_entry.entry_id)
+    dct1.exchange(serial_number="BY0000000000X")
+    await hass.config_entries.async_setup(dct1_entry.entry_id)
+    assert dct1_entry.state is ConfigEntryState.SETUP_RETRY
+    (issue,) = issue_registry.issues.values()
+    assert issue.translation_key == "meter_exchanged"
+    await fix(hass, issue, "confirm")
+    assert dct1_entry.unique_id == "BY0000000000X"
+    assert dct1_entry.state is ConfigEntryState.LOADED
+    assert not issue_registry.issues
+
+
+@pytest.mark.parametrize("choice", ["adopt", "end"])
+async def test_the_owner_decides_on_a_transaction_nobody_here_started(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    issue_registry: ir.IssueRegistry,
+    choice: str,
+) -> None:
+    """Taken over it goes on; ended its receipt is kept."""
+    await setup(iem_dcr_entry)
+    await iem_dcr_entry.runtime_data.meter.begin(TransactionRequest(transaction_id="X"))
+    await poll(hass, iem_dcr_entry)
+    (issue,) = issue_registry.issues.values()
+    assert issue.translation_key == "foreign_transaction"
+    events = async_capture_events(hass, EVENT_DC_METER)
+    await fix(hass, issue, choice)
+    await poll(hass, iem_dcr_entry)
+    assert not issue_registry.issues
+    kinds = {"adopt": "transaction_started", "end": "transaction_stopped"}
+    assert [event.data["type"] for event in events] == [kinds[choice]]
+    await call(hass, iem_dcr_entry, "stop")
+    (receipt,) = await receipts(hass)
+    assert receipt["verdict"]["verdict"] == "valid"
+
+
+async def test_a_session_tells_when_its_meter_was_not_seen(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, line: SerialLine
+) -> None:
+    """A cut line and a restart are gaps, and stay with the receipt."""
+    await setup(dct1_entry)
+    await call(hass, dct1_entry, "start", transaction_id="T")
+    await line.cut()
+    await poll(hass, dct1_entry)
+    await line.mend()
+    await poll(hass, dct1_entry)
+    await hass.config_entries.async_unload(dct1_entry.entry_id)
+    await setup(dct1_entry)
+    await poll(hass, dct1_entry)
+    stopped = await call(hass, dct1_entry, "stop")
+    gaps = stopped["session"]["gaps"]
+    assert [gap["kind"] for gap in gaps] == ["meter_unreachable", "not_watched"]
+    for gap in gaps:
+        begins, ends = (
+            dt_util.parse_datetime(gap[at], raise_on_error=True)
+            for at in ("begins_at", "ends_at")
+        )
+        assert timedelta(0) < ends - begins < timedelta(seconds=30)
+    assert stopped["verdict"]["verdict"] == "valid"
+
+
+@pytest.mark.parametrize(
+    ("options", "price", "currency"),
+    [
+        ({"price": 0.395}, 0.395, "CHF"),
+        ({"price": 0.395, "price_entity": "sensor.price"}, 0.2817, "EUR"),
+        ({"price_entity": "sensor.unknown"}, None, None),
+        ({"price_entity": "sensor.missing"}, None, None),
+        ({}, None, None),
+    ],
+)
+async def test_a_session_costs_its_signed_energy(
+    hass: HomeAssistant,
+    meter_entry: MockConfigEntry,
+    setup: Setup,
+    car: Car,
+    options: dict[str, Any],
+    price: float | None,
+    currency: str | None,
+) -> None:
+    """By the price in force when it began, fixed or of an entity; without a price by none."""
+    hass.config.currency = "CHF"
+    hass.states.async_set("sensor.price", "0.2817", {"unit_of_measurement": "EUR/kWh"})
+    hass.states.async_set("sensor.unknown", "unknown")
+    hass.config_entries.async_update_entry(
+        meter_entry, options={**meter_entry.options, **options}
+    )
+    await setup(meter_entry)
+    await call(hass, meter_entry, "start")
+    hass.states.async_set("sensor.price", "9", {"unit_of_measurement": "EUR/kWh"})
+    car.steer(power_w=100_000, time_scale=200)
+    await asyncio.sleep(0.3)
+    car.stop()
+    stopped = (await call(hass, meter_entry, "stop"))["session"]
+    assert stopped["energy_import_wh"] > 500
+    assert stopped["price_per_kwh"] == price
+    assert stopped["currency"] == currency
+    assert stopped["cost"] == (
+        None
+        if price is None
+        else pytest.approx(stopped["energy_import_wh"] / 1000 * price, abs=0.005)
+    )
+
+
+async def test_receipts_are_found_by_meter_time_verdict_and_user(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    iem_dcr_entry: MockConfigEntry,
+) -> None:
+    """Every filter leaves out what it should."""
+    await hass.config_entries.async_setup(dct1_entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    first = await session(hass, dct1_entry, client_id="anna")
+    second = await session(hass, iem_dcr_entry, identification_data="04A2")
+    noon = dt_util.now() + timedelta(hours=1)
+
+    async def found(**query: Any) -> list[str]:
+        return [receipt["transaction_id"] for receipt in await receipts(hass, **query)]
+
+    one, two = first["transaction_id"], second["transaction_id"]
+    assert await found() == [one, two]
+    assert await found(limit=1) == [two]
+    assert await found(device_id=device_of(hass, dct1_entry)) == [one]
+    assert await found(user="anna") == [one]
+    assert await found(user="04A2") == [two]
+    assert await found(user="nobody") == []
+    assert await found(verdict="valid") == [one, two]
+    assert await found(verdict="invalid") == []
+    assert await found(**{"from": noon.isoformat()}) == []
+    assert await found(to=noon.isoformat()) == [one, two]
+    assert await found(to=first["session"]["started_at"]) == []
+    for receipt in await receipts(hass):
+        assert receipt["signed_meter_value"]
+
+
+async def test_receipts_are_for_administrators(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Who charged when is not for everyone with a login."""
+    await setup(dct1_entry)
+    user = MockUser(is_owner=False, groups=[]).add_to_hass(hass)
+    with pytest.raises(Unauthorized):
+        await hass.services.async_call(
+            DOMAIN,
+            "get_receipts",
+            {},
+            blocking=True,
+            return_response=True,
+            context=Context(user_id=user.id),
+        )
+
+
+async def test_a_backup_copies_a_sound_archive_while_a_session_goes_on(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, tmp_path: Path
+) -> None:
+    """What is copied in the middle opens, and what is written meanwhile is not lost."""
+    await setup(dct1_entry)
+    await session(hass, dct1_entry, transaction_id="before")
+    await async_pre_backup(hass)
+    folder = Path(hass.config.path(DOMAIN))
+    await call(hass, dct1_entry, "start", transaction_id="during")
+    copy = tmp_path / "copy"
+    await hass.async_add_executor_job(shutil.copytree, folder, copy)
+    await call(hass, dct1_entry, "stop")
+    await async_post_backup(hass)
+    assert [receipt["transaction_id"] for receipt in await receipts(hass)] == [
+        "before",
+        "during",
+    ]
+    restored = await hass.async_add_executor_job(Archive.open, copy / "receipts.db")
+    assert await hass.async_add_executor_job(restored.check_chain) is None
+    assert restored.of_transaction(dct1_entry.unique_id, "before")
+    restored.close()
+
+
+async def test_a_backup_of_an_archive_that_fails_says_so(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Home Assistant is told rather than handed half an archive; without one all is well."""
+    await async_pre_backup(hass)
+    await setup(dct1_entry)
+    hass.data[ARCHIVE].close()
+    with pytest.raises(HomeAssistantError) as failure:
+        await async_pre_backup(hass)
+    assert failure.value.translation_key == "archive_unusable"
+
+
+async def test_the_state_of_the_public_key_is_what_the_meter_shows(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, dct1: SimulatedDct1
+) -> None:
+    """Also after an exchange, with the trust it has."""
+    await setup(dct1_entry)
+    first = state_of(hass, dct1_entry, "public_key")
+    await exchange_key(hass, dct1_entry, dct1)
+    await setup(dct1_entry)
+    state = hass.states.get(entity_of(hass, dct1_entry, "public_key"))
+    assert state is not None
+    assert state.state != first
+    assert state.attributes["trust"] == "changed"
