@@ -20,7 +20,7 @@ from .coordinator import DcMeterConfigEntry, DcMeterCoordinator, DcMeterData
 from .downloads import async_setup_downloads
 from .entity import device_info
 from .events import announcer
-from .metering.errors import MeterError, WrongMeterError
+from .metering.errors import InvalidRequestError, MeterError, WrongMeterError
 from .price import price_at
 from .repairs import hide_issues, show_exchange, show_issues
 from .sessions import Sessions
@@ -71,6 +71,14 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
             raise WrongMeterError(
                 expected=entry.unique_id, found=identity.serial_number
             )
+        await meter.set_up()
+    except InvalidRequestError as err:
+        # Not the meter is at fault but the configuration: trying again mends nothing.
+        raise ConfigEntryError(
+            translation_domain=DOMAIN,
+            translation_key=err.key,
+            translation_placeholders=err.details,
+        ) from err
     except MeterError as err:
         if isinstance(err, WrongMeterError):
             show_exchange(hass, entry, err.details)

@@ -6,6 +6,7 @@ from typing import Any, override
 from urllib.parse import urlsplit
 
 import voluptuous as vol
+from yarl import URL
 
 from homeassistant.config_entries import (
     ConfigEntry,
@@ -65,8 +66,15 @@ from .const import (
     METER_IEM_DCR,
 )
 from .coordinator import DcMeterData
-from .metering.errors import MeterError, MeterUnreachableError, WrongMeterError
-from .metering.meter import MAX_TARIFF_TEXT, MeterIdentity
+from .metering.errors import (
+    InvalidAddressError,
+    InvalidRequestError,
+    MeterError,
+    MeterUnreachableError,
+    WrongMeterError,
+)
+from .metering.iem_dcr import check_text
+from .metering.meter import MeterIdentity
 from .trust import TrustOrigin, is_same_key
 
 SECTION_ADVANCED = "advanced"
@@ -197,9 +205,12 @@ class _FieldError(Exception):
 def _host(text: str) -> str:
     """Return a host name or address as the connection wants it."""
     host = text.strip().strip("[]").lower()
-    if not host or any(character in host for character in "/@ ?#"):
-        raise _FieldError(CONF_HOST, "invalid_host")
-    return host
+    try:
+        if URL.build(scheme="tcp", host=host).host:
+            return host
+    except ValueError:
+        pass
+    raise _FieldError(CONF_HOST, "invalid_host")
 
 
 def _base_url(text: str) -> str:
@@ -213,8 +224,8 @@ def _base_url(text: str) -> str:
         text = f"[{text}]"
     try:
         url = urlsplit(text if "://" in text else f"http://{text}")
-        # Reading the port checks it.
-        sound = url.hostname and (url.port is None or url.port > 0)
+        # Reading the port checks it, and so does building an address with the host.
+        sound = url.port != 0 and URL.build(scheme="http", host=url.hostname or "").host
     except ValueError:
         sound = False
     if (
@@ -223,7 +234,8 @@ def _base_url(text: str) -> str:
         or url.path.strip("/")
         or url.query
         or url.fragment
-        or url.username
+        or "@" in url.netloc
+        or not text.isprintable()
         or " " in text
     ):
         raise _FieldError(CONF_URL, "invalid_url")
@@ -254,13 +266,17 @@ def _iem_dcr_settings(user_input: Mapping[str, Any]) -> dict[str, Any]:
         settings[field] = settings[field].strip()
         if not settings[field]:
             raise _FieldError(field, "empty")
-    _check_tariff_text(settings)
+    _check_texts(settings)
     return settings
 
 
-def _check_tariff_text(settings: Mapping[str, Any]) -> None:
-    if len(settings.get(CONF_TARIFF_TEXT, "")) > MAX_TARIFF_TEXT:
-        raise _FieldError(CONF_TARIFF_TEXT, "text_too_long")
+def _check_texts(settings: Mapping[str, Any]) -> None:
+    """Raise ``_FieldError`` for a text that no receipt of an IEM-DCR can carry."""
+    for field in (CONF_CHARGE_POINT_TYPE, CONF_CHARGE_POINT_ID, CONF_TARIFF_TEXT):
+        try:
+            check_text(field, settings.get(field, ""))
+        except InvalidRequestError as err:
+            raise _FieldError(field, err.key) from err
 
 
 def _form(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -465,6 +481,8 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
                 )
         except _FieldError as err:
             errors[err.field] = err.error
+        except InvalidAddressError:
+            errors[CONF_URL] = "invalid_url"
         except MeterUnreachableError as err:
             errors[next(field for field in _REACHED_BY if field in user_input)] = (
                 err.key
@@ -497,7 +515,7 @@ class DcMeterOptionsFlow(OptionsFlowWithReload):
             options = user_input | user_input.get(SECTION_ADVANCED, {})
             options.pop(SECTION_ADVANCED, None)
             try:
-                _check_tariff_text(options)
+                _check_texts(options)
                 await self._confirm_key(options.pop(CONF_LABEL_KEY, ""))
             except _FieldError as err:
                 errors[err.field] = err.error

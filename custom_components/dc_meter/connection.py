@@ -92,7 +92,7 @@ def _iem_dcr(hass: HomeAssistant, settings: Mapping[str, Any]) -> IemDcr:
         settings[CONF_URL],
         charge_point_type=settings[CONF_CHARGE_POINT_TYPE],
         charge_point_id=settings[CONF_CHARGE_POINT_ID],
-        time_zone=dt_util.get_default_time_zone(),
+        time_zone=dt_util.get_default_time_zone,
         tariff_text=settings[CONF_TARIFF_TEXT],
         clock_interval=timedelta(hours=settings[CONF_CLOCK_INTERVAL]),
         retries=settings[CONF_RETRIES],

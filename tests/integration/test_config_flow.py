@@ -69,6 +69,12 @@ def iem_dcr_form(server: IemDcrServer, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def charge_point_of(meter: SimulatedIemDcr) -> tuple[str, str]:
+    """Return what the meter puts into its receipts until it is switched off."""
+    gw = meter.get_gw()
+    return gw["CT"], gw["CI"]
+
+
 async def walk(hass: HomeAssistant, *choices: str) -> ConfigFlowResult:
     """Start the flow and choose from its menus."""
     result = await hass.config_entries.flow.async_init(
@@ -124,15 +130,14 @@ async def test_a_dct1_behind_a_gateway(
 async def test_an_iem_dcr(
     hass: HomeAssistant, server: IemDcrServer, iem_dcr: SimulatedIemDcr
 ) -> None:
-    """The meter is initialised with what was entered."""
+    """The meter is initialised with what was entered, once it is an entry."""
     form = await walk(hass, "iem_dcr")
     result = await submit(hass, form, iem_dcr_form(server))
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == f"IEM-DCR {IEM_SERIAL}"
     assert result["data"] == iem_dcr_data(server)
     assert result["options"] == IEM_DCR_OPTIONS
-    gw = iem_dcr.get_gw()
-    assert (gw["CT"], gw["CI"]) == CHARGE_POINT
+    assert charge_point_of(iem_dcr) == CHARGE_POINT
 
 
 @pytest.mark.parametrize("prefix", ["", "http://", "HTTP://", "  "])
@@ -156,27 +161,40 @@ async def test_a_bare_address_is_enough(
         ({"url": "http://user@127.0.0.1"}, "url", "invalid_url"),
         ({"url": "two words"}, "url", "invalid_url"),
         ({"url": ""}, "url", "invalid_url"),
+        ({"url": "http://:pw@127.0.0.1"}, "url", "invalid_url"),
+        ({"url": "http://127.0.\n0.1"}, "url", "invalid_url"),
+        ({"url": "http://127.0.0.1\x7f"}, "url", "invalid_url"),
+        ({"url": "http://xn--:1"}, "url", "invalid_url"),
+        ({"url": "http://\ud800"}, "url", "invalid_url"),
+        ({"url": "0:1"}, "url", "invalid_url"),
+        ({"url": "127.0.0.1:0"}, "url", "invalid_url"),
         ({"url": "http://127.0.0.1:9"}, "url", "unreachable"),
         ({"url": "::1"}, "url", "unreachable"),
         ({"url": "[::1]:9"}, "url", "unreachable"),
         ({"charge_point_type": " "}, "charge_point_type", "empty"),
         ({"charge_point_id": ""}, "charge_point_id", "empty"),
+        ({"charge_point_type": "a|b"}, "charge_point_type", "text_uncarriable"),
+        ({"charge_point_id": "a\nb"}, "charge_point_id", "text_uncarriable"),
+        ({"charge_point_id": "x" * 251}, "charge_point_id", "text_too_long"),
         ({"tariff_text": "x" * 251}, "tariff_text", "text_too_long"),
+        ({"tariff_text": "\ud800"}, "tariff_text", "text_uncarriable"),
     ],
 )
 async def test_what_is_wrong_with_an_iem_dcr_is_said_at_its_field(
     hass: HomeAssistant,
     server: IemDcrServer,
+    iem_dcr: SimulatedIemDcr,
     changes: dict[str, Any],
     field: str,
     error: str,
 ) -> None:
-    """The form names the field, and corrected it goes through."""
+    """The form names the field, nothing is sent, and corrected it goes through."""
     socket_allow_hosts(["127.0.0.1", "::1"])
     form = await walk(hass, "iem_dcr")
     result = await submit(hass, form, iem_dcr_form(server, **changes))
     assert result["type"] is FlowResultType.FORM
     assert result["errors"] == {field: error}
+    assert charge_point_of(iem_dcr) == ("", "")
     result = await submit(hass, result, iem_dcr_form(server))
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
@@ -206,7 +224,21 @@ async def test_an_empty_port_is_said_so(hass: HomeAssistant, line: SerialLine) -
     assert result["errors"] == {"device": "empty"}
 
 
-@pytest.mark.parametrize("host", ["", "a b", "http://gateway", "user@gateway"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "a b",
+        "http://gateway",
+        "user@gateway",
+        "gateway:502",
+        "127.0.0.1:1",
+        "gate\nway",
+        "gate\0way",
+        "\ud800",
+        "xn--",
+    ],
+)
 async def test_a_host_that_is_none_is_said_so(hass: HomeAssistant, host: str) -> None:
     """Only a host name or an address is taken."""
     form = await walk(hass, "dct1", "dct1_network")
@@ -272,6 +304,43 @@ async def test_the_same_meter_is_not_added_twice(
     result = await submit(hass, form, entered)
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "already_configured"
+
+
+async def test_an_iem_dcr_that_is_known_is_told_nothing(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    server: IemDcrServer,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """Adding it once more does not freeze another charge point in it."""
+    form = await walk(hass, "iem_dcr")
+    entered = iem_dcr_form(server, charge_point_id="DE*DCM*E9", tariff_text="other")
+    result = await submit(hass, form, entered)
+    assert result["reason"] == "already_configured"
+    assert charge_point_of(iem_dcr) == ("", "")
+    assert iem_dcr.describe()["tariff_text"] == ""
+
+
+async def test_an_iem_dcr_of_another_charge_point_is_told_nothing(
+    hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """A slip in the address costs that one neither its charge point nor its clock."""
+    await setup(iem_dcr_entry)
+    other = SimulatedIemDcr(serial_number="1ISA0299999999")
+    async with IemDcrServer(other) as server:
+        result = await iem_dcr_entry.start_reconfigure_flow(hass)
+        result = await submit(
+            hass,
+            result,
+            {
+                "url": server.url,
+                "charge_point_type": CHARGE_POINT[0],
+                "charge_point_id": CHARGE_POINT[1],
+            },
+        )
+        assert result["errors"] == {"base": "wrong_meter"}
+        assert charge_point_of(other) == ("", "")
+        assert other.describe()["clock"].endswith("U")
 
 
 async def test_a_dct1_moves_to_another_line(
@@ -397,10 +466,15 @@ async def test_options_of_an_iem_dcr(
     await setup(iem_dcr_entry)
     result = await hass.config_entries.options.async_init(iem_dcr_entry.entry_id)
     assert result["step_id"] == "iem_dcr"
-    result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"tariff_text": "x" * 251, "advanced": ADVANCED}
-    )
-    assert result["errors"] == {"tariff_text": "text_too_long"}
+    for text, error in {
+        "x" * 251: "text_too_long",
+        "a|b": "text_uncarriable",
+        "two\nlines": "text_uncarriable",
+    }.items():
+        result = await hass.config_entries.options.async_configure(
+            result["flow_id"], {"tariff_text": text, "advanced": ADVANCED}
+        )
+        assert result["errors"] == {"tariff_text": error}
     result = await hass.config_entries.options.async_configure(
         result["flow_id"],
         {"tariff_text": "0,10 EUR/kWh", "advanced": ADVANCED | {"retries": 1}},

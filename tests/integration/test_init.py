@@ -117,6 +117,45 @@ async def test_setup_refuses_another_meter(
     assert dct1_entry.error_reason_translation_key == "wrong_meter"
 
 
+async def test_setup_tells_another_meter_nothing(
+    hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, iem_dcr: SimulatedIemDcr
+) -> None:
+    """What it is told would stay in its receipts until it is switched off."""
+    iem_dcr.exchange(serial_number="1ISA0299999999")
+    await hass.config_entries.async_setup(iem_dcr_entry.entry_id)
+    assert iem_dcr_entry.state is ConfigEntryState.SETUP_RETRY
+    assert iem_dcr_entry.error_reason_translation_key == "wrong_meter"
+    told = iem_dcr.describe()
+    assert (told["CT"], told["CI"], told["tariff_text"]) == ("", "", "")
+    assert told["clock"].endswith("U")
+
+
+async def test_setup_does_not_try_again_what_the_meter_can_never_take(
+    hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, iem_dcr: SimulatedIemDcr
+) -> None:
+    """A text that no receipt can carry is for the user to change."""
+    hass.config_entries.async_update_entry(
+        iem_dcr_entry, options=iem_dcr_entry.options | {"tariff_text": "a|b"}
+    )
+    await hass.config_entries.async_setup(iem_dcr_entry.entry_id)
+    assert iem_dcr_entry.state is ConfigEntryState.SETUP_ERROR
+    assert iem_dcr_entry.error_reason_translation_key == "text_uncarriable"
+    assert iem_dcr.get_gw()["CI"] == ""
+
+
+async def test_the_meter_follows_a_changed_time_zone(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """Its receipts carry Home Assistant's local time from the next poll on."""
+    await setup(iem_dcr_entry)
+    await hass.config.async_set_time_zone("Asia/Tokyo")
+    await poll(hass, iem_dcr_entry)
+    assert "+0900" in iem_dcr.get_datetime()["TM"]
+
+
 async def test_another_meter_at_the_address_blanks_the_entities(
     hass: HomeAssistant,
     iem_dcr_entry: MockConfigEntry,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 import json
 from time import perf_counter
 from typing import Any
@@ -19,9 +20,10 @@ import pytest
 
 from custom_components.dc_meter.metering import iem_dcr as module
 from custom_components.dc_meter.metering.errors import (
+    ChargePointMissingError,
     CurrentFlowingError,
     ErrorStateError,
-    InvalidRequestError,
+    InvalidAddressError,
     MeterError,
     MeterUnreachableError,
     NoReceiptError,
@@ -29,7 +31,9 @@ from custom_components.dc_meter.metering.errors import (
     NoTransactionError,
     RefusedError,
     TextTooLongError,
+    TooManyFlagsError,
     TransactionRunningError,
+    UncarriableTextError,
     UnexpectedAnswerError,
     WrongEvseError,
     WrongMeterError,
@@ -93,7 +97,7 @@ async def make_meter(line: HttpLine) -> AsyncIterator[MakeMeter]:
             defaults: dict[str, Any] = {
                 "charge_point_type": "EVSEID",
                 "charge_point_id": "DE*DCM*E1",
-                "time_zone": BERLIN,
+                "time_zone": lambda: BERLIN,
                 "tariff_text": TARIFF,
                 "retry_delay_s": 0.01,
             }
@@ -107,6 +111,7 @@ async def meter(make_meter: MakeMeter) -> IemDcr:
     """Return a client that has set the meter up."""
     meter = make_meter()
     await meter.identify()
+    await meter.set_up()
     return meter
 
 
@@ -125,6 +130,11 @@ def metervalue(simulated: SimulatedIemDcr, **changes: Any) -> str:
     """Return what the meter says, changed as given; None takes a field out."""
     value = simulated.get_metervalue() | changes
     return json.dumps({key: item for key, item in value.items() if item is not None})
+
+
+def posts(line: HttpLine) -> list[tuple[str, Any]]:
+    """Return all that the meter was told."""
+    return [asked for asked in line.asked if asked[0].startswith("POST")]
 
 
 def signed_payload(snapshot: Snapshot | None) -> dict[str, Any]:
@@ -164,18 +174,15 @@ def signed_payload(snapshot: Snapshot | None) -> dict[str, Any]:
 # Set-up
 
 
-async def test_a_meter_fresh_from_power_up_is_set_up(
+async def test_a_meter_says_who_it_is_and_is_told_nothing(
     make_meter: MakeMeter, line: HttpLine, simulated: SimulatedIemDcr
 ) -> None:
-    """It gets charge point, time and tariff text, and says who it is."""
+    """What it is told may stay until it is switched off, and it may be another's."""
     meter: Meter = make_meter()
 
     identity = await meter.identify()
 
-    gw = simulated.get_gw()
-    assert (gw["CT"], gw["CI"]) == ("EVSEID", "DE*DCM*E1")
-    assert line.bodies("POST tariff") == [{"TT": TARIFF}]
-    assert line.bodies("POST datetime") == []
+    assert posts(line) == []
     assert (identity.manufacturer, identity.model) == ("Isabellenhütte", "IEM-DCR")
     assert (identity.serial_number, identity.firmware) == ("1ISA0200000001", None)
     assert identity.public_key == simulated.get_publickey()["PK"]
@@ -189,12 +196,35 @@ async def test_a_meter_fresh_from_power_up_is_set_up(
     )
 
 
+async def test_a_meter_fresh_from_power_up_is_set_up(
+    meter: IemDcr, line: HttpLine, simulated: SimulatedIemDcr
+) -> None:
+    """It gets charge point, time and tariff text."""
+    gw = simulated.get_gw()
+    assert (gw["CT"], gw["CI"]) == ("EVSEID", "DE*DCM*E1")
+    assert line.bodies("POST tariff") == [{"TT": TARIFF}]
+    assert line.bodies("POST datetime") == []
+
+
+async def test_a_meter_that_took_the_place_of_the_identified_one_is_not_set_up(
+    make_meter: MakeMeter, line: HttpLine, simulated: SimulatedIemDcr
+) -> None:
+    """It may be another charge point's."""
+    meter = make_meter()
+    await meter.identify()
+    simulated.exchange(serial_number="1ISA0200000002")
+    with pytest.raises(WrongMeterError, match="1ISA0200000002"):
+        await meter.set_up()
+    assert posts(line) == []
+
+
 async def test_a_meter_that_is_set_up_only_gets_the_time(
     meter: IemDcr, make_meter: MakeMeter, line: HttpLine
 ) -> None:
     """As after a restart of the client."""
     again = make_meter()
     await again.identify()
+    await again.set_up()
     assert len(line.bodies("POST gw")) == 1
     assert len(line.bodies("POST datetime")) == 1
     assert again.frozen_charge_point is None
@@ -206,6 +236,7 @@ async def test_a_charge_point_frozen_in_the_meter_is_reported(
     """The meter works, and its receipts carry the old one until it is switched off."""
     other = make_meter(charge_point_id="DE*DCM*E2")
     await other.identify()
+    await other.set_up()
     assert other.frozen_charge_point == ("EVSEID", "DE*DCM*E1")
 
     await other.begin(REQUEST)
@@ -215,14 +246,12 @@ async def test_a_charge_point_frozen_in_the_meter_is_reported(
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
-        ({"charge_point_type": ""}, InvalidRequestError),
-        ({"charge_point_id": ""}, InvalidRequestError),
-        ({"charge_point_id": "a|b"}, InvalidRequestError),
+        ({"charge_point_type": ""}, ChargePointMissingError),
+        ({"charge_point_id": ""}, ChargePointMissingError),
+        ({"charge_point_type": "x" * 251}, TextTooLongError),
+        ({"charge_point_id": "a|b"}, UncarriableTextError),
         ({"tariff_text": "x" * 251}, TextTooLongError),
-        ({"tariff_text": "\ud800"}, InvalidRequestError),
-        ({"url": "ftp://127.0.0.1"}, InvalidRequestError),
-        ({"url": "http://"}, InvalidRequestError),
-        ({"url": "http://127.0.0.1:99999"}, InvalidRequestError),
+        ({"tariff_text": "\ud800"}, UncarriableTextError),
     ],
 )
 async def test_a_wrong_configuration_is_refused_before_anything_is_sent(
@@ -232,9 +261,30 @@ async def test_a_wrong_configuration_is_refused_before_anything_is_sent(
     error: type[MeterError],
 ) -> None:
     """Nothing of it may freeze in the meter."""
+    meter = make_meter(**settings)
+    await meter.identify()
     with pytest.raises(error):
-        await make_meter(**settings).identify()
-    assert line.asked == []
+        await meter.set_up()
+    assert posts(line) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://127.0.0.1",
+        "http://",
+        "http://127.0.0.1:99999",
+        "http://xn--:1",
+        "http://\ud800",
+        "http://0:1",
+    ],
+)
+async def test_an_address_that_is_none_is_said_so(
+    make_meter: MakeMeter, url: str
+) -> None:
+    """As the configuration's fault, not the meter's."""
+    with pytest.raises(InvalidAddressError):
+        await make_meter(url=url).identify()
 
 
 async def test_a_bare_host_will_do(make_meter: MakeMeter, line: HttpLine) -> None:
@@ -250,6 +300,7 @@ async def test_set_up_survives_a_lost_answer(
     line.strike("POST gw", lose_answer)
     meter = make_meter()
     await meter.identify()
+    await meter.set_up()
     assert len(line.bodies("POST gw")) == 2
     assert meter.frozen_charge_point is None
 
@@ -293,6 +344,7 @@ async def test_model_and_firmware_come_from_the_last_receipt(
     async with IemDcrServer(SimulatedIemDcr(**settings)) as server:
         meter = make_meter(url=server.url)
         await meter.identify()
+        await meter.set_up()
         await meter.begin(REQUEST)
         await meter.end()
 
@@ -319,16 +371,28 @@ async def test_a_last_receipt_that_cannot_be_read_costs_no_more_than_the_model(
 @pytest.mark.parametrize(
     ("asked", "fault"),
     [
-        ("GET publickey", answer('{"SA":"ECDSA-secp256r1-SHA256","PK":""}')),
         ("GET gw", answer('{"CT":1,"CI":""}')),
         ("POST gw", answer(status=400)),
     ],
 )
-async def test_a_meter_that_cannot_be_set_up_is_not_identified(
+async def test_a_meter_that_does_not_take_its_charge_point_is_not_set_up(
     make_meter: MakeMeter, line: HttpLine, asked: str, fault: Fault
 ) -> None:
-    """Without its key or its charge point it proves nothing."""
+    """Without it receipts name no place."""
     line.strike(asked, fault)
+    meter = make_meter()
+    await meter.identify()
+    with pytest.raises(UnexpectedAnswerError):
+        await meter.set_up()
+
+
+@pytest.mark.parametrize("characters", [0, 256])
+async def test_a_key_that_can_be_none_is_not_taken(
+    make_meter: MakeMeter, line: HttpLine, characters: int
+) -> None:
+    """Without its key a meter proves nothing; the longest form known has 182 characters."""
+    key = {"SA": "ECDSA-secp256r1-SHA256", "PK": "A" * characters}
+    line.strike("GET publickey", answer(json.dumps(key)))
     meter = make_meter()
     with pytest.raises(UnexpectedAnswerError):
         await meter.identify()
@@ -369,6 +433,31 @@ async def test_large_registers_and_watt_hours_stay_exact(
     reading = await meter.read()
     assert reading.energy_import_wh == 99_999_999_999
     assert reading.energy_export_wh == 16_777_217
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("1e3", "1000"),
+        ("2.50", "2.50"),
+        ("0E-9", "0"),
+        ("-0.0", "0.0"),
+        ("-3E-7", "0"),
+        ("-1.5e1", "-15"),
+    ],
+)
+async def test_numbers_are_written_without_an_exponent(
+    meter: IemDcr, line: HttpLine, simulated: SimulatedIemDcr, sent: str, shown: str
+) -> None:
+    """However the meter writes them; and nothing has no sign."""
+    registers = simulated.get_metervalue()["RD"]
+    registers[0] |= {"RV": "446.5", "RU": "kWh"}
+    told = metervalue(simulated, RD=registers, P="?", U2="?", I="?")
+    line.strike("GET metervalue", answer(told.replace('"?"', sent)))
+    reading = await meter.read()
+    assert str(reading.power_w) == shown
+    assert str(reading.voltage_v) == str(reading.current_a) == shown
+    assert str(reading.energy_import_wh) == "446500"
 
 
 @pytest.mark.parametrize("bad", [{"ST": "M"}, {"EF": "E"}, {"EF": "tE"}])
@@ -495,12 +584,69 @@ async def test_the_meter_is_asked_one_thing_at_a_time(
     assert line.most_at_once == 1
 
 
+async def test_a_slow_command_does_not_hold_up_the_polls(
+    meter: IemDcr, line: HttpLine
+) -> None:
+    """They go beside it, on a connection of their own, once it takes long."""
+    line.strike("POST receipt", late(1.5))
+    beginning = asyncio.create_task(meter.begin(REQUEST))
+    took_s = []
+    while not beginning.done():
+        began = perf_counter()
+        await meter.read()
+        took_s.append(perf_counter() - began)
+        await asyncio.sleep(0.1)
+    await beginning
+    assert len(took_s) > 4
+    assert max(took_s) < 0.4
+    assert line.most_at_once == 2
+
+
+@pytest.mark.parametrize("node", ["GET publickey", "POST tariff", "POST datetime"])
+async def test_what_hangs_beside_a_poll_does_not_hold_it_up(
+    make_meter: MakeMeter, line: HttpLine, simulated: SimulatedIemDcr, node: str
+) -> None:
+    """It is seen to in the background until the end; what matters most comes at once."""
+    meter = make_meter(clock_interval=timedelta(0))
+    await meter.identify()
+    await meter.set_up()
+    line.strike("GET metervalue", lose_request, times=LOST_POLL)
+    with pytest.raises(MeterUnreachableError):
+        await meter.read()
+    simulated.power_cycle()
+    line.strike(node, late(1.5))
+    told = len(line.bodies(node))
+    for _ in range(5):
+        began = perf_counter()
+        assert (await meter.read()).energy_import_wh == 446_540
+        assert perf_counter() - began < 0.4
+        assert simulated.get_gw()["CI"] == "DE*DCM*E1"
+    assert len(line.bodies(node)) == told + 1
+    names = {task.get_name() for task in asyncio.all_tasks()}
+    assert "IEM-DCR upkeep" in names
+    await meter.close()
+    names = {task.get_name() for task in asyncio.all_tasks()}
+    assert "IEM-DCR upkeep" not in names
+
+
+async def test_a_meter_that_is_given_up_is_only_read(
+    make_meter: MakeMeter, line: HttpLine, simulated: SimulatedIemDcr
+) -> None:
+    """A poll that was under way sets nothing up any more."""
+    meter = make_meter()
+    await meter.identify()
+    await meter.close()
+    await meter.read()
+    assert posts(line) == []
+
+
 async def test_polling_costs_little(
     make_meter: MakeMeter, server: IemDcrServer
 ) -> None:
     """One request, a few milliseconds."""
     meter = make_meter(url=server.url)
     await meter.identify()
+    await meter.set_up()
     durations_s = []
     for _ in range(50):
         began = perf_counter()
@@ -523,10 +669,17 @@ async def test_another_meter_at_the_address_is_named_and_left_alone(
     """It is not this one's charge point."""
     simulated.power_cycle()
     simulated.exchange(serial_number="1ISA0200000002")
-    for _ in range(2):
+    told = posts(line)
+    for attempt in (
+        meter.read,
+        meter.read,
+        meter.set_up,
+        meter.synchronize_clock,
+        partial(meter.set_tariff_text, "free today"),
+    ):
         with pytest.raises(WrongMeterError, match="1ISA0200000002"):
-            await meter.read()
-    assert len(line.bodies("POST gw")) == 1
+            await attempt()
+    assert posts(line) == told
 
 
 # Power cycles
@@ -558,6 +711,7 @@ async def test_a_power_cycle_between_two_polls_is_found_within_the_minute(
     monkeypatch.setattr(module, "CHARGE_POINT_CHECK_S", 0)
     meter = make_meter()
     await meter.identify()
+    await meter.set_up()
     await meter.set_tariff_text("0,30 €/kWh")
     simulated.power_cycle()
     assert (await meter.read()).tariff_text == "0,30 €/kWh"
@@ -628,6 +782,7 @@ async def test_the_meter_gets_local_time_with_the_offset_in_force(
     utc_now(utc)
     meter = make_meter()
     await meter.identify()
+    await meter.set_up()
     await meter.synchronize_clock()
     assert line.bodies("POST gw")[0]["TM"] == sent
     assert line.bodies("POST datetime") == [{"TM": sent}]
@@ -640,6 +795,7 @@ async def test_the_clock_follows_the_change_of_summer_time_at_once(
     utc_now("2026-10-25T00:59:59+00:00")
     meter = make_meter()
     await meter.identify()
+    await meter.set_up()
     await meter.read()
     assert line.bodies("POST datetime") == []
     utc_now("2026-10-25T01:00:00+00:00")
@@ -649,12 +805,27 @@ async def test_the_clock_follows_the_change_of_summer_time_at_once(
     assert len(line.bodies("POST datetime")) == 1
 
 
+async def test_the_clock_follows_a_changed_time_zone_at_once(
+    make_meter: MakeMeter, line: HttpLine, utc_now: Callable[[str], None]
+) -> None:
+    """The installation may have been given the wrong one."""
+    utc_now("2026-07-01T12:00:00+00:00")
+    zone = "Europe/Berlin"
+    meter = make_meter(time_zone=lambda: ZoneInfo(zone))
+    await meter.identify()
+    await meter.set_up()
+    zone = "America/New_York"
+    await meter.read()
+    assert line.bodies("POST datetime") == [{"TM": "2026-07-01T08:00:00,000-0400"}]
+
+
 async def test_the_clock_is_set_once_in_an_interval_and_never_in_a_transaction(
     make_meter: MakeMeter, line: HttpLine
 ) -> None:
     """What falls due in a transaction is done at the first poll after it."""
     meter = make_meter(clock_interval=timedelta(seconds=0.6))
     await meter.identify()
+    await meter.set_up()
     await meter.read()
     assert len(line.bodies("POST datetime")) == 0
     await asyncio.sleep(0.6)
@@ -698,6 +869,7 @@ async def test_a_clock_that_cannot_be_set_disturbs_no_poll(
     monkeypatch.setattr(module, "PUT_OFF_S", 0.5)
     meter = make_meter(clock_interval=timedelta(0))
     await meter.identify()
+    await meter.set_up()
     line.strike("POST datetime", fault)
     before = len(line.bodies("POST datetime"))
     for _ in range(3):
@@ -765,11 +937,12 @@ async def test_a_tariff_text_nobody_set_is_unknown(make_meter: MakeMeter) -> Non
     """The meter does not tell what it shows."""
     meter = make_meter(tariff_text="")
     await meter.identify()
+    await meter.set_up()
     assert (await meter.read()).tariff_text is None
 
 
 @pytest.mark.parametrize(
-    ("text", "error"), [("x" * 251, TextTooLongError), ("a|b", InvalidRequestError)]
+    ("text", "error"), [("x" * 251, TextTooLongError), ("a|b", UncarriableTextError)]
 )
 async def test_a_tariff_text_no_receipt_could_carry_is_refused(
     meter: IemDcr, line: HttpLine, text: str, error: type[MeterError]
@@ -830,9 +1003,10 @@ async def test_a_transaction_ends_with_a_genuine_receipt(
             server.url,
             charge_point_type="EVSEID",
             charge_point_id="DE*DCM*E1",
-            time_zone=BERLIN,
+            time_zone=lambda: BERLIN,
         )
         await meter.identify()
+        await meter.set_up()
         assert await meter.last_receipt() is None
 
         begin = await meter.begin(request)
@@ -911,6 +1085,7 @@ async def test_the_user_id_is_shown_when_configured(
     """On the meter's display (US)."""
     meter = make_meter(show_user_id=True)
     await meter.identify()
+    await meter.set_up()
     await meter.begin(REQUEST)
     assert line.bodies("POST user")[0]["US"] is True
 
@@ -920,11 +1095,11 @@ async def test_the_user_id_is_shown_when_configured(
     [
         ({"evse_id": "DE*DCM*E2"}, WrongEvseError),
         ({"tariff_text": "x" * 251}, TextTooLongError),
-        ({"tariff_text": "a|b"}, InvalidRequestError),
+        ({"tariff_text": "a|b"}, UncarriableTextError),
         ({"identification_data": "x" * 251}, TextTooLongError),
-        ({"identification_data": "a\nb"}, InvalidRequestError),
+        ({"identification_data": "a\nb"}, UncarriableTextError),
         ({"transaction_id": "x" * 251}, TextTooLongError),
-        ({"identification_flags": (*IdentificationFlag,)[:5]}, InvalidRequestError),
+        ({"identification_flags": (*IdentificationFlag,)[:5]}, TooManyFlagsError),
     ],
 )
 async def test_a_wrong_request_is_refused_unsent(
@@ -942,7 +1117,7 @@ async def test_a_good_request_passes_and_changes_nothing(
     meter: IemDcr, line: HttpLine
 ) -> None:
     """The meter's own EVSE id, four flags, the longest texts."""
-    posts = [asked for asked in line.asked if asked[0].startswith("POST")]
+    told = posts(line)
     await meter.check(
         replace(
             REQUEST,
@@ -951,7 +1126,7 @@ async def test_a_good_request_passes_and_changes_nothing(
             tariff_text="x" * 250,
         )
     )
-    assert [asked for asked in line.asked if asked[0].startswith("POST")] == posts
+    assert posts(line) == told
 
 
 async def test_no_transaction_begins_in_the_error_state(
@@ -1107,6 +1282,7 @@ async def test_a_lost_answer_is_found_out_without_any_retry(
     """Looking at the meter's state is no retry."""
     meter = make_meter(retries=0)
     await meter.identify()
+    await meter.set_up()
     line.strike("POST receipt", lose_answer)
     await meter.begin(REQUEST)
     assert (await meter.read()).transaction_active is True

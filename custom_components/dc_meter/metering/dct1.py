@@ -219,6 +219,9 @@ class Dct1:
         self._take(block)
         return self._identity
 
+    async def set_up(self) -> None:
+        """Do nothing: the meter needs to be told nothing."""
+
     async def read(self) -> MeterReading:
         """Read the live values, and the energies where the meter gives them in time.
 

@@ -120,6 +120,34 @@ class TextTooLongError(InvalidRequestError):
     message = "The {name} has {length} characters; the meter takes at most {limit}"
 
 
+class UncarriableTextError(InvalidRequestError):
+    """A text holds what receipts cannot carry: a control character, a surrogate or ``|``."""
+
+    key = "text_uncarriable"
+    message = "The {name} holds a character that receipts cannot carry"
+
+
+class TooManyFlagsError(InvalidRequestError):
+    """More identification flags than OCMF allows."""
+
+    key = "too_many_flags"
+    message = "There are {number} identification flags; receipts hold at most {limit}"
+
+
+class ChargePointMissingError(InvalidRequestError):
+    """The configuration names no charge point, and receipts must."""
+
+    key = "charge_point_missing"
+    message = "The charge point's type and id must be given"
+
+
+class InvalidAddressError(InvalidRequestError):
+    """The configured address is none that HTTP reaches."""
+
+    key = "invalid_address"
+    message = "This is no http or https address: {error}"
+
+
 class NoTransactionError(InvalidRequestError):
     """Nothing runs."""
 

@@ -16,9 +16,9 @@ import aiohttp
 
 from .ecdsa import SignatureScheme, parse_public_key
 from .errors import (
+    ChargePointMissingError,
     CurrentFlowingError,
     ErrorStateError,
-    InvalidRequestError,
     MeterError,
     MeterUnreachableError,
     NoReceiptError,
@@ -26,7 +26,9 @@ from .errors import (
     NoTransactionError,
     RefusedError,
     TextTooLongError,
+    TooManyFlagsError,
     TransactionRunningError,
+    UncarriableTextError,
     UnexpectedAnswerError,
     WrongEvseError,
     WrongMeterError,
@@ -40,6 +42,7 @@ from .iem_dcr_nodes import (
     Node,
     Nodes,
     StatusError,
+    plain,
 )
 from .meter import (
     MAX_IDENTIFICATION_FLAGS,
@@ -63,11 +66,14 @@ MANUFACTURER: Final = "Isabellenhütte"
 MODEL: Final = "IEM-DCR"
 
 LIVE_RETRIES: Final = 1
+UPKEEP_PATIENCE_S: Final = 0.3
+"""How long after its begin a reading waits for what is done beside it, to tell of it already."""
+
 CHARGE_POINT_CHECK_S: Final = 60
 """How often to look whether the meter lost its charge point in a short power cut."""
 
 PUT_OFF_S: Final = 30
-"""How long what failed beside a poll is left alone."""
+"""How long a tariff text or a time that the meter did not take is left alone."""
 
 MAX_CLOCK_OFFSET_S: Final = 3
 CLOCK_OFFSET_HYSTERESIS_S: Final = 1.25
@@ -76,11 +82,20 @@ CLOCK_OFFSET_HYSTERESIS_S: Final = 1.25
 RECEIPT_TIMEOUT_S: Final = 10
 RECEIPT_POLL_S: Final = 0.2
 
-MAX_IDENTIFICATION: Final = 250
-"""Not documented; a UUID fits, and no more is taken than of the longest text that is."""
+MAX_TEXT: Final = MAX_TARIFF_TEXT
+"""Of any text. For charge point and identification it is not documented; a UUID fits."""
 
 _UNCARRIABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff|]")
 """Control characters, lone surrogates, and what separates the sections of a receipt."""
+
+
+def check_text(name: str, text: str) -> None:
+    """Raise ``TextTooLongError`` or ``UncarriableTextError`` for what receipts do not carry."""
+    if len(text) > MAX_TEXT:
+        raise TextTooLongError(name=name, length=len(text), limit=MAX_TEXT)
+    if _UNCARRIABLE.search(text):
+        raise UncarriableTextError(name=name)
+
 
 type Mark = Literal["begin", "end"]
 _TX: Final[Mapping[Mark, str]] = {"begin": "B", "end": "E"}
@@ -89,8 +104,8 @@ _TX: Final[Mapping[Mark, str]] = {"begin": "B", "end": "E"}
 class IemDcr:
     """An IEM-DCR; implements ``Meter``.
 
-    Made to be polled while a command waits: the lock is held for one HTTP exchange, never
-    for a whole operation.
+    Made to be polled while a command waits: a reading waits for neither a command nor the
+    upkeep, which goes on in a task of its own until ``close``.
     """
 
     capabilities: Final = (
@@ -107,14 +122,18 @@ class IemDcr:
         *,
         charge_point_type: str,
         charge_point_id: str,
-        time_zone: tzinfo,
+        time_zone: Callable[[], tzinfo],
         tariff_text: str = "",
         clock_interval: timedelta = timedelta(hours=2),
         retries: int = 3,
         retry_delay_s: float = 0.25,
         show_user_id: bool = False,
     ) -> None:
-        """Prepare; ``identify`` before use. ``retries`` and their delay are for commands."""
+        """Prepare; ``identify`` and ``set_up`` before use.
+
+        ``time_zone`` is asked each time, as it may change. ``retries`` and their delay are
+        for commands.
+        """
         self._nodes = Nodes(session, url)
         self._charge_point = ChargePoint(type=charge_point_type, id=charge_point_id)
         self._retries = retries
@@ -130,6 +149,8 @@ class IemDcr:
         self._operation = asyncio.Lock()
         """One command at a time; polling goes on, only the upkeep waits."""
 
+        self._upkeep: asyncio.Task[None] | None = None
+        self._is_closed = False
         self._transaction_nodes = [Node.TRANSACTION_V2, Node.TRANSACTION, Node.RECEIPT]
         self._newest_signed: bytes | None = None
         """What the newest receipt seen was signed over."""
@@ -159,41 +180,59 @@ class IemDcr:
         return found.type, found.id
 
     async def identify(self) -> MeterIdentity:
-        """Set the meter up where it is not yet, and learn who it is.
+        """Learn who the meter is; it is told nothing, for what it is told may stay.
 
-        Raises ``InvalidRequestError`` when the address or the charge point is none and
-        ``TextTooLongError`` for the tariff text, before anything is sent.
+        Raises ``InvalidAddressError`` when the address is none.
         """
-        self._check_configuration()
+        live = await self._insist(self._nodes.live_value)
+        key = await self._insist(self._nodes.public_key)
+        model, firmware = await self._model_and_firmware(live.serial_number)
+        self._identity = MeterIdentity(
+            manufacturer=MANUFACTURER,
+            model=model,
+            serial_number=live.serial_number,
+            firmware=firmware,
+            public_key=key.key,
+            public_key_form=_key_form(key),
+            signing_method=key.algorithm,
+        )
+        return self._identity
+
+    async def set_up(self) -> None:
+        """Give the meter charge point, time and tariff text where it has them not.
+
+        Raises ``ChargePointMissingError``, ``TextTooLongError`` and ``UncarriableTextError``
+        before anything is sent, and ``WrongMeterError`` before anything is changed.
+        """
+        if not self._charge_point.is_set:
+            raise ChargePointMissingError
+        check_text("charge point type", self._charge_point.type)
+        check_text("charge point id", self._charge_point.id)
+        check_text("tariff text", self._tariff_text)
         async with self._operation:
-            live = await self._insist(self._nodes.live_value)
+            live = await self._live_value()
             self._clock.observe(live.meter_time)
             await self._set_up_charge_point(self._retries)
-            key = await self._insist(self._nodes.public_key)
-            model, firmware = await self._model_and_firmware(live.serial_number)
-            self._identity = MeterIdentity(
-                manufacturer=MANUFACTURER,
-                model=model,
-                serial_number=live.serial_number,
-                firmware=firmware,
-                public_key=key.key,
-                public_key_form=_key_form(key),
-                signing_method=key.algorithm,
-            )
             await self._keep_tariff_text_and_clock(live)
-        return self._identity
 
     async def read(self) -> MeterReading:
         """Read the live values; a single lost answer is asked for again at once."""
+        # What is read beside a command may not be true any more when the command is through.
+        is_beside = self._operation.locked()
+        began = monotonic()
         try:
             live = await self._live_value(retries=LIVE_RETRIES, delay_s=0)
         except MeterError:
             self._contact_lost = True
             raise
         self._clock.observe(live.meter_time)
-        if not self._operation.locked():
-            async with self._operation:
-                await self._keep_up(live)
+        is_idle = self._upkeep is None or self._upkeep.done()
+        if is_idle and not is_beside and not self._is_closed:
+            self._upkeep = asyncio.create_task(
+                self._keep_up(live), name=f"{MODEL} upkeep"
+            )
+            patience_s = max(0, began + UPKEEP_PATIENCE_S - monotonic())
+            await asyncio.wait({self._upkeep}, timeout=patience_s)
         return replace(
             live.reading,
             clock_offset_s=self._clock.offset_s,
@@ -204,8 +243,8 @@ class IemDcr:
         """Raise what would keep this transaction from beginning; change nothing.
 
         A transaction that runs is not looked at: it can be ended first. Raises
-        ``WrongEvseError``, ``TextTooLongError``, ``InvalidRequestError``,
-        ``NotInitializedError``, ``ErrorStateError``.
+        ``WrongEvseError``, ``TooManyFlagsError``, ``TextTooLongError``,
+        ``UncarriableTextError``, ``NotInitializedError``, ``ErrorStateError``.
         """
         await self._check(request)
 
@@ -292,10 +331,13 @@ class IemDcr:
     async def set_tariff_text(self, text: str) -> None:
         """Show this text before a transaction, also after a power cycle.
 
-        Raises ``TextTooLongError``, ``TransactionRunningError``, ``RefusedError``.
+        Raises ``TextTooLongError``, ``UncarriableTextError``, ``TransactionRunningError``,
+        ``RefusedError``.
         """
-        _check_text("tariff text", text, MAX_TARIFF_TEXT)
+        check_text("tariff text", text)
         async with self._operation:
+            # Another meter's display is not written on.
+            await self._live_value()
             try:
                 await self._insist(lambda: self._nodes.set_tariff_text(text))
             except StatusError as err:
@@ -314,7 +356,11 @@ class IemDcr:
         }
 
     async def close(self) -> None:
-        """Do nothing: the session belongs to others, and nothing runs by itself."""
+        """End the upkeep; the session belongs to others."""
+        self._is_closed = True
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            await asyncio.wait({self._upkeep})
 
     def diagnostics(self) -> Mapping[str, Any]:
         """Return the last answers, timings, errors by kind, and what was done how often."""
@@ -326,15 +372,6 @@ class IemDcr:
             "charge_point_as_configured": found and found == self._charge_point,
             "transaction_node": self._transaction_nodes[0],
         }
-
-    def _check_configuration(self) -> None:
-        if not self._charge_point.is_set:
-            raise InvalidRequestError(
-                error="the charge point's type and id must be given"
-            )
-        _check_text("charge point type", self._charge_point.type, MAX_IDENTIFICATION)
-        _check_text("charge point id", self._charge_point.id, MAX_IDENTIFICATION)
-        _check_text("tariff text", self._tariff_text, MAX_TARIFF_TEXT)
 
     async def _insist[T](
         self,
@@ -370,23 +407,29 @@ class IemDcr:
 
     async def _keep_up(self, live: LiveValue) -> None:
         """Do what is due beside a poll, once and without insisting; the next poll goes on."""
-        try:
-            if self._contact_lost or monotonic() >= self._charge_point_check_due:
-                await self._set_up_charge_point(retries=0)
-            if self._contact_lost:
-                # After a power cut the meter may come back with another key.
-                key = await self._nodes.public_key()
-                self._identity = replace(
-                    self.identity,
-                    public_key=key.key,
-                    public_key_form=_key_form(key),
-                    signing_method=key.algorithm,
-                )
-                self._contact_lost = False
-        except MeterError as err:
-            self._put_off("set-up", err)
-        else:
-            await self._keep_tariff_text_and_clock(live)
+        if self._operation.locked():
+            return
+        async with self._operation:
+            try:
+                if self._contact_lost or monotonic() >= self._charge_point_check_due:
+                    await self._set_up_charge_point(retries=0)
+                if self._contact_lost:
+                    await self._ask_for_key_again()
+            except MeterError as err:
+                self._put_off("set-up", err)
+            else:
+                await self._keep_tariff_text_and_clock(live)
+
+    async def _ask_for_key_again(self) -> None:
+        """Ask for the key, for after a power cut the meter may come back with another."""
+        key = await self._nodes.public_key()
+        self._identity = replace(
+            self.identity,
+            public_key=key.key,
+            public_key_form=_key_form(key),
+            signing_method=key.algorithm,
+        )
+        self._contact_lost = False
 
     async def _set_up_charge_point(self, retries: int) -> None:
         found = await self._insist(self._nodes.charge_point, retries=retries)
@@ -462,11 +505,11 @@ class IemDcr:
                 evse_id=request.evse_id, expected=self._charge_point.id
             )
         if len(request.identification_flags) > MAX_IDENTIFICATION_FLAGS:
-            raise InvalidRequestError(
-                error=f"more than {MAX_IDENTIFICATION_FLAGS} identification flags"
+            raise TooManyFlagsError(
+                number=len(request.identification_flags), limit=MAX_IDENTIFICATION_FLAGS
             )
-        _check_text("tariff text", request.tariff_text, MAX_TARIFF_TEXT)
-        _check_text("identification", _identification(request), MAX_IDENTIFICATION)
+        check_text("tariff text", request.tariff_text)
+        check_text("identification", _identification(request))
         if not (await self._insist(self._nodes.charge_point)).is_set:
             # The next poll sets it up.
             self._charge_point_check_due = monotonic()
@@ -569,7 +612,9 @@ class IemDcr:
     def _snapshot(self, receipt: OcmfReceipt, *, export_wh: Decimal | None) -> Snapshot:
         """Return the receipt with its end registers; ``export_wh`` where it has none."""
         registers = {
-            reading.obis: reading.energy_wh
+            reading.obis: None
+            if reading.energy_wh is None
+            else plain(reading.energy_wh)
             for reading in receipt.readings
             if reading.reason in ENDS
         }
@@ -588,7 +633,7 @@ class IemDcr:
 class _Clock:
     """When the meter's clock is to be set, and how far it is off."""
 
-    def __init__(self, time_zone: tzinfo, interval: timedelta) -> None:
+    def __init__(self, time_zone: Callable[[], tzinfo], interval: timedelta) -> None:
         self._time_zone = time_zone
         self._interval_s = interval.total_seconds()
         self._set_at: float | None = None
@@ -600,7 +645,7 @@ class _Clock:
     def now(self) -> datetime:
         """Return local time with the offset in force, to the second as the meter has it."""
         now = (_utc_now() + timedelta(seconds=0.5)).replace(microsecond=0)
-        return now.astimezone(self._time_zone)
+        return now.astimezone(self._time_zone())
 
     def observe(self, meter_time: datetime) -> None:
         """Compare, right after the meter told its time."""
@@ -659,12 +704,3 @@ def _key_form(key: DeliveredKey) -> KeyForm | None:
         return parse_public_key(key.key, SignatureScheme.named(key.algorithm)).form
     except ValueError:
         return None
-
-
-def _check_text(name: str, text: str, limit: int) -> None:
-    if len(text) > limit:
-        raise TextTooLongError(name=name, length=len(text), limit=limit)
-    if _UNCARRIABLE.search(text):
-        raise InvalidRequestError(
-            error=f"the {name} holds a character receipts cannot carry"
-        )

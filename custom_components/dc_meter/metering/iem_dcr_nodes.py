@@ -1,4 +1,4 @@
-"""The REST nodes of the IEM-DCR: one exchange at a time, bounded in time and size.
+"""The REST nodes of the IEM-DCR: their exchanges, bounded in time and size.
 
 Facts are confirmed by the manufacturer's open driver (EVerest, IsabellenhuetteIemDcr) and by
 receipts of real devices, unless said otherwise.
@@ -6,8 +6,8 @@ receipts of real devices, unless said otherwise.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from .errors import InvalidRequestError, MeterUnreachableError, UnexpectedAnswerError
+from .errors import InvalidAddressError, MeterUnreachableError, UnexpectedAnswerError
 from .exact_json import loads
 from .meter import IdentificationStatus, MeterReading, TransactionRequest
 from .ocmf import OcmfReceipt, energy_wh, format_time, parse, parse_number, parse_time
@@ -30,8 +30,24 @@ EXPORT_REGISTER = "1-b:2.8.e"
 _TRANSACTION = "transaction_"
 
 LIVE_TIMEOUT_S = 0.4
+"""For the live values, waiting for their turn included."""
+
+LIVE_PATIENCE_S = 0.2
+"""How long the live values wait for the exchange under way.
+
+After that they are asked for beside it, on a connection of their own, so that a slow command
+does not blind the reader. That the meter answers both is assumed: the open driver starts no
+poll while it begins or ends a transaction, but lets one that is under way overlap.
+"""
+
 COMMAND_TIMEOUT_S = 2.0
 _MAX_ANSWER = 256 * 1024
+
+MAX_PUBLIC_KEY = 255
+"""Characters; the longest form known has 182, and a Home Assistant state holds 255."""
+
+_LEAST = -6
+"""The power of ten below which a number is nothing, and would be written as 1E-7."""
 
 _HEADERS = {
     "Content-Type": "application/json",
@@ -111,7 +127,7 @@ class Nodes:
 
     Every method raises ``MeterUnreachableError`` when no answer comes in time,
     ``StatusError`` for any status but 200, ``UnexpectedAnswerError`` for an answer that is
-    not understood, and ``InvalidRequestError`` when the address is none.
+    not understood, and ``InvalidAddressError`` when the address is none.
     """
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
@@ -125,7 +141,7 @@ class Nodes:
 
     async def charge_point(self) -> ChargePoint:
         """GET gw: what the meter was told; empty texts since its last power-up if nothing."""
-        text = await self._get(Node.GW, LIVE_TIMEOUT_S)
+        text = await self._get(Node.GW)
         with _understanding(Node.GW):
             gw = _object(text)
             return ChargePoint(type=_text(gw, "CT"), id=_text(gw, "CI"))
@@ -158,13 +174,15 @@ class Nodes:
             found = DeliveredKey(
                 algorithm=_text(members, "SA"), key=_text(members, "PK")
             )
-            if not found.key:
-                raise ValueError("PK is empty")
+            if not 0 < len(found.key) <= MAX_PUBLIC_KEY:
+                raise ValueError(f"PK has {len(found.key)} characters")
             return found
 
     async def live_value(self) -> LiveValue:
         """GET metervalue."""
-        text = await self._get(Node.METER_VALUE, LIVE_TIMEOUT_S)
+        text = await self._get(
+            Node.METER_VALUE, LIVE_TIMEOUT_S, patience_s=LIVE_PATIENCE_S
+        )
         with _understanding(Node.METER_VALUE):
             return _live_value(_object(text))
 
@@ -212,8 +230,14 @@ class Nodes:
             "errors": dict(self._errors),
         }
 
-    async def _get(self, node: Node, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
-        answer = await self._exchange("GET", node, timeout_s)
+    async def _get(
+        self,
+        node: Node,
+        timeout_s: float = COMMAND_TIMEOUT_S,
+        *,
+        patience_s: float | None = None,
+    ) -> str:
+        answer = await self._exchange("GET", node, timeout_s, patience_s=patience_s)
         if node not in (Node.RECEIPT, Node.TRANSACTION, Node.TRANSACTION_V2):
             self._answers[node] = answer
         return answer
@@ -221,16 +245,26 @@ class Nodes:
     async def _post(self, node: Node, body: Mapping[str, Any]) -> None:
         # As the open driver writes it: compact, characters beyond ASCII as they are.
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-        await self._exchange("POST", node, COMMAND_TIMEOUT_S, text.encode())
+        await self._exchange("POST", node, COMMAND_TIMEOUT_S, body=text.encode())
 
     async def _exchange(
-        self, method: str, node: Node, timeout_s: float, body: bytes | None = None
+        self,
+        method: str,
+        node: Node,
+        timeout_s: float,
+        *,
+        patience_s: float | None = None,
+        body: bytes | None = None,
     ) -> str:
         address, asked = self._address(node), f"{method} {node}"
-        async with self._one_at_a_time:
+        async with self._turn(patience_s) as waited_s:
             began = perf_counter()
             try:
-                status, answer = await self._request(method, address, timeout_s, body)
+                status, answer = await self._request(
+                    method, address, timeout_s - waited_s, body
+                )
+            except aiohttp.InvalidURL as err:
+                raise InvalidAddressError(error=err) from err
             except (aiohttp.ClientResponseError, ValueError) as err:
                 self._errors[f"{asked}: {type(err).__name__}"] += 1
                 raise UnexpectedAnswerError(error=f"{asked}: {err}") from err
@@ -248,6 +282,25 @@ class Nodes:
             self._errors[f"{asked}: {status}"] += 1
             raise StatusError(asked, status)
         return answer
+
+    @asynccontextmanager
+    async def _turn(self, patience_s: float | None) -> AsyncIterator[float]:
+        """Wait for the exchange under way; yield how much of ``patience_s`` that took.
+
+        When it is used up, go without.
+        """
+        began, is_ours = perf_counter(), True
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._one_at_a_time.acquire()
+        except TimeoutError:
+            is_ours = False
+        try:
+            waited_s = perf_counter() - began
+            yield 0 if patience_s is None else min(waited_s, patience_s)
+        finally:
+            if is_ours:
+                self._one_at_a_time.release()
 
     async def _request(
         self, method: str, address: URL, timeout_s: float, body: bytes | None
@@ -270,11 +323,11 @@ class Nodes:
     def _address(self, node: Node) -> URL:
         try:
             address = URL(f"{self._base}/counter/{node}")
+            if address.scheme in ("http", "https") and address.host:
+                return address
         except ValueError as err:
-            raise InvalidRequestError(error=f"{self._base}: {err}") from err
-        if address.scheme not in ("http", "https") or not address.host:
-            raise InvalidRequestError(error=f"{self._base} is no http or https address")
-        return address
+            raise InvalidAddressError(error=f"{self._base}: {err}") from err
+        raise InvalidAddressError(error=self._base)
 
 
 @contextmanager
@@ -299,6 +352,11 @@ def _text(members: Mapping[str, Any], key: str) -> str:
     raise ValueError(f"{key} is not a text")
 
 
+def plain(number: Decimal) -> Decimal:
+    """Return the number so that ``str`` writes it without an exponent, and 0 without a sign."""
+    return number + 0 if number.adjusted() >= _LEAST else Decimal(0)
+
+
 def _live_value(members: Mapping[str, Any]) -> LiveValue:
     meter_time, clock_state = parse_time(_text(members, "TM"))
     serial_number = _text(members, "MS")
@@ -316,9 +374,9 @@ def _live_value(members: Mapping[str, Any]) -> LiveValue:
         reading=MeterReading(
             energy_import_wh=energy[IMPORT_REGISTER] if usable else None,
             energy_export_wh=energy[EXPORT_REGISTER] if usable else None,
-            power_w=parse_number(members.get("P")),
-            voltage_v=parse_number(members.get("U2")),
-            current_a=parse_number(members.get("I")),
+            power_w=plain(parse_number(members.get("P"))),
+            voltage_v=plain(parse_number(members.get("U2"))),
+            current_a=plain(parse_number(members.get("I"))),
             meter_time=meter_time,
             clock_state=clock_state,
             transaction_active=active,
@@ -357,7 +415,7 @@ def _energy(listed: list[dict[str, Any]], letter: str, name: str) -> Decimal:
     )
     if (energy := energy_wh(value, unit)) is None:
         raise ValueError(f"{name} comes in {unit}")
-    return energy
+    return plain(energy)
 
 
 def _error_words(text: str) -> tuple[str, ...]:

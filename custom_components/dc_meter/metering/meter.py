@@ -246,7 +246,15 @@ class Meter(Protocol):
         """Who this meter is; only after ``identify``."""
 
     async def identify(self) -> MeterIdentity:
-        """Talk to the meter, make it ready for work and learn who it is."""
+        """Learn who the meter is; nothing is changed in it."""
+
+    async def set_up(self) -> None:
+        """Make the meter ready for work: charge point, tariff text, clock.
+
+        Only after ``identify`` showed that it is the right meter. Raises
+        ``InvalidRequestError`` for a configuration the meter cannot be given and
+        ``WrongMeterError`` when another meter answers by now.
+        """
 
     async def read(self) -> MeterReading:
         """Read the live values. Made to be called each second; takes well under one.
