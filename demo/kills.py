@@ -16,19 +16,17 @@ from pathlib import Path
 import random
 import re
 import sys
-import tempfile
 import time
 from uuid import uuid4
 
 import aiohttp
 
 from .client import Client, Json, RefusedError
-from .home_assistant import HomeAssistant, complaints
-from .meters import DOMAIN, Meter, add_meters, find_meters
-from .ports import free_port
+from .home_assistant import complaints
+from .meters import DOMAIN, Meter
 from .process import ROOT
 from .signatures import verify_dct1, verify_ocmf
-from .simulation import Simulation
+from .stage import Stage, stage
 
 LONGEST_S = 0.9
 """A start or stop of the DCT1 at 9600 baud takes about half of it."""
@@ -62,45 +60,22 @@ async def campaign(kills: int, seed: int) -> Json:
     began = time.monotonic()
     dice = random.Random(seed)
     tally = Tally()
-    with tempfile.TemporaryDirectory(prefix="dc-meter-kills-") as temporary:
-        async with (
-            aiohttp.ClientSession() as http,
-            Simulation(
-                http=http,
-                state=Path(temporary, "simulators"),
-                control_port=0,
-                iem_dcr_port=0,
-            ) as simulation,
-            HomeAssistant(
-                http=http,
-                folder=Path(temporary, "home-assistant"),
-                port=free_port(),
-                car_url=f"{simulation.control_url}/car",
-            ) as home_assistant,
-        ):
-            await simulation.steer_car(charging=False)
-            client = Client(http=http, url=home_assistant.url)
-            await client.log_in()
-            await client.until_running()
-            await add_meters(client, simulation)
-            async with client.socket() as socket:
-                meters = await find_meters(socket, simulation)
-            await asyncio.sleep(REGISTRIES_S)
-            for number in range(kills):
-                await kill_once(home_assistant, client, meters, dice, tally)
-                print(
-                    f"{time.monotonic() - began:6.1f} s  killed {number + 1}",
-                    flush=True,
-                )
-            await settle(client, meters, tally)
-            state = await (await http.get(simulation.control_url)).json()
-            receipts = await all_receipts(client)
-            await home_assistant.stop()
-            for complaint in complaints(home_assistant.log.read_text(), DOMAIN):
-                print(complaint, flush=True)
-            check(receipts, state, tally)
-            chain = await verify_archive(home_assistant.folder)
-            tally.expect(f"the chain of records is whole: {chain}", "whole" in chain)
+    async with stage() as up:
+        await up.simulation.steer_car(charging=False)
+        await asyncio.sleep(REGISTRIES_S)
+        for number in range(kills):
+            await kill_once(up, dice, tally)
+            print(f"{time.monotonic() - began:6.1f} s  killed {number + 1}", flush=True)
+        await settle(up.client, up.meters, tally)
+        http = up.client.http
+        state = await (await http.get(up.simulation.control_url)).json()
+        receipts = await all_receipts(up.client)
+        await up.home_assistant.stop()
+        for complaint in complaints(up.home_assistant.log.read_text(), DOMAIN):
+            print(complaint, flush=True)
+        check(receipts, state, tally)
+        chain = await verify_archive(up.home_assistant.folder)
+        tally.expect(f"the chain of records is whole: {chain}", "whole" in chain)
     return {
         "passed": not tally.failures,
         "seed": seed,
@@ -114,14 +89,9 @@ async def campaign(kills: int, seed: int) -> Json:
     }
 
 
-async def kill_once(
-    home_assistant: HomeAssistant,
-    client: Client,
-    meters: Iterable[Meter],
-    dice: random.Random,
-    tally: Tally,
-) -> None:
+async def kill_once(up: Stage, dice: random.Random, tally: Tally) -> None:
     """Ask something of every meter and kill Home Assistant while it is at it."""
+    client, home_assistant, meters = up.client, up.home_assistant, up.meters
     actions = {meter.name: dice.choice(["start", "stop"]) for meter in meters}
     asked = [
         asyncio.create_task(ask(client, meter, actions[meter.name], tally))

@@ -2,21 +2,16 @@
 
 import argparse
 import asyncio
-import json
 from pathlib import Path
 import shutil
-import tempfile
 
-import aiohttp
 from playwright.async_api import Page, ViewportSize, async_playwright
 
 from . import dashboard
-from .client import PASSWORD, USER, Client
-from .home_assistant import HomeAssistant
-from .meters import CHARGE_POINT_ID, DOMAIN, Meter, add_meters, find_meters
-from .ports import free_port
+from .client import PASSWORD, USER
+from .meters import CHARGE_POINT_ID, DOMAIN, Meter
 from .process import ROOT
-from .simulation import Simulation
+from .stage import Stage, stage
 
 CHARGE_S = 60
 """Long enough for curves to be seen."""
@@ -34,42 +29,20 @@ BROWSER_ARGUMENTS = (
 
 async def take(folder: Path) -> None:
     """Bring everything up, charge for a while, take the pictures."""
-    with tempfile.TemporaryDirectory(prefix="dc-meter-pictures-") as temporary:
-        async with (
-            aiohttp.ClientSession() as http,
-            Simulation(
-                http=http,
-                state=Path(temporary, "simulators"),
-                control_port=0,
-                iem_dcr_port=0,
-            ) as simulation,
-            HomeAssistant(
-                http=http,
-                folder=Path(temporary, "home-assistant"),
-                port=free_port(),
-                car_url=f"{simulation.control_url}/car",
-            ) as home_assistant,
-        ):
-            client = Client(http=http, url=home_assistant.url)
-            await client.log_in()
-            await client.until_running()
-            await add_meters(client, simulation)
-            async with client.socket() as socket:
-                meters = await find_meters(socket, simulation)
-                await dashboard.show(socket, *meters)
-            await charge(client, simulation, meters)
-            await photograph(home_assistant.url, folder, meters)
+    async with stage() as up:
+        async with up.client.socket() as socket:
+            await dashboard.show(socket, *up.meters)
+        await charge(up)
+        await photograph(up.home_assistant.url, folder, up.meters)
 
 
-async def charge(
-    client: Client, simulation: Simulation, meters: tuple[Meter, ...]
-) -> None:
+async def charge(up: Stage) -> None:
     """Start a transaction on each meter and let the car charge."""
-    await steer(client, simulation, charging=False)
+    await up.simulation.steer_car(charging=False)
     # The car may just have been between two polls.
     await asyncio.sleep(1)
-    for meter in meters:
-        await client.action(
+    for meter in up.meters:
+        await up.client.action(
             DOMAIN,
             "start_transaction",
             device_id=meter.device_id,
@@ -77,16 +50,8 @@ async def charge(
             identification_data="04A2B1C4D5E680",
             identification_type="ISO14443",
         )
-    await steer(client, simulation, curve=True, state_of_charge=0.2)
+    await up.simulation.steer_car(curve=True, state_of_charge=0.2)
     await asyncio.sleep(CHARGE_S)
-
-
-async def steer(client: Client, simulation: Simulation, **settings: object) -> None:
-    """Steer the simulated car."""
-    async with client.http.post(
-        f"{simulation.control_url}/car", data=json.dumps(settings)
-    ) as answer:
-        answer.raise_for_status()
 
 
 async def photograph(url: str, folder: Path, meters: tuple[Meter, ...]) -> None:

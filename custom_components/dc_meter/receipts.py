@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .archive import Archive, RecordKind
-from .metering.verdict import Reason, Verdict, judge
+from .metering.verdict import Objection, Reason, Verdict, judge
 from .session import Account, decode
 
 
@@ -66,5 +66,9 @@ def _judged_anew(account: Account, keys: tuple[str, ...]) -> Account:
     for key in keys:
         judgement = judge(receipt, trusted_key=key)
         if judgement.verdict is Verdict.VALID:
-            return replace(account, judgement=judgement)
+            anew = replace(account, judgement=judgement)
+            if Objection.LIVE_REGISTER_DIFFERS in account.judgement.objections:
+                # Only the moment of the stop could tell.
+                return anew.with_objection(Objection.LIVE_REGISTER_DIFFERS)
+            return anew
     return account

@@ -98,24 +98,32 @@ def _has(capability: Capability) -> Callable[[Meter], bool]:
     return lambda meter: capability in meter.capabilities
 
 
+def _energy(
+    key: str,
+    value_fn: Callable[[DcMeterCoordinator], Decimal | None],
+    last_reset_fn: Callable[[DcMeterCoordinator], datetime | None] = lambda _: None,
+) -> DcMeterSensorDescription:
+    """Describe a count of energy."""
+    return DcMeterSensorDescription(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.ENERGY,
+        state_class=SensorStateClass.TOTAL,
+        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        suggested_display_precision=3,
+        value_fn=value_fn,
+        last_reset_fn=last_reset_fn,
+    )
+
+
 SENSORS = (
-    DcMeterSensorDescription(
-        key="energy_import",
-        translation_key="energy_import",
-        device_class=SensorDeviceClass.ENERGY,
-        state_class=SensorStateClass.TOTAL,
-        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
-        suggested_display_precision=3,
-        value_fn=_reading(lambda reading: _kwh(reading.energy_import_wh)),
+    _energy(
+        "energy_import",
+        _reading(lambda reading: _kwh(reading.energy_import_wh)),
     ),
-    DcMeterSensorDescription(
-        key="energy_export",
-        translation_key="energy_export",
-        device_class=SensorDeviceClass.ENERGY,
-        state_class=SensorStateClass.TOTAL,
-        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
-        suggested_display_precision=3,
-        value_fn=_reading(lambda reading: _kwh(reading.energy_export_wh)),
+    _energy(
+        "energy_export",
+        _reading(lambda reading: _kwh(reading.energy_export_wh)),
     ),
     DcMeterSensorDescription(
         key="power",
@@ -143,27 +151,17 @@ SENSORS = (
         suggested_display_precision=2,
         value_fn=_reading(lambda reading: reading.current_a),
     ),
-    DcMeterSensorDescription(
-        key="transaction_energy_import",
-        translation_key="transaction_energy_import",
-        device_class=SensorDeviceClass.ENERGY,
-        state_class=SensorStateClass.TOTAL,
-        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
-        suggested_display_precision=3,
-        value_fn=_transaction_energy(
+    _energy(
+        "transaction_energy_import",
+        _transaction_energy(
             lambda reading: reading.transaction_import_wh,
             lambda registers: registers.energy_import_wh,
         ),
         last_reset_fn=_session(lambda session: session.started_at),
     ),
-    DcMeterSensorDescription(
-        key="transaction_energy_export",
-        translation_key="transaction_energy_export",
-        device_class=SensorDeviceClass.ENERGY,
-        state_class=SensorStateClass.TOTAL,
-        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
-        suggested_display_precision=3,
-        value_fn=_transaction_energy(
+    _energy(
+        "transaction_energy_export",
+        _transaction_energy(
             lambda reading: reading.transaction_export_wh,
             lambda registers: registers.energy_export_wh,
         ),

@@ -10,7 +10,7 @@ from typing import Any
 from mashumaro.codecs import BasicDecoder, BasicEncoder
 
 from .metering.meter import MeterIdentity, Snapshot, TransactionRequest
-from .metering.verdict import Judgement, Receipt
+from .metering.verdict import Judgement, Objection, Receipt
 
 FLICKER = timedelta(minutes=1)
 """Gaps of one kind that are no further apart are one."""
@@ -148,6 +148,13 @@ class Account:
     judgement: Judgement | None = None
     cost: Decimal | None = None
     """In the currency of the session's price; from signed energy where there is some."""
+
+    def with_objection(self, objection: Objection) -> Account:
+        """Return the account with one more reason not to bill it."""
+        if self.judgement is None:
+            return self
+        objections = (*self.judgement.objections, objection)
+        return replace(self, judgement=replace(self.judgement, objections=objections))
 
 
 _encoder = BasicEncoder(Account)

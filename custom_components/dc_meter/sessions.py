@@ -39,7 +39,7 @@ from .metering.meter import (
     Snapshot,
     TransactionRequest,
 )
-from .metering.verdict import Objection, judge
+from .metering.verdict import Objection, Reason, judge
 from .session import (
     Account,
     Gap,
@@ -453,27 +453,27 @@ class Sessions:
 
         A receipt that the meter holds and the archive does not know is kept first.
         """
-        session = await self._last_stopped()
         if transaction_id:
             records = await self._hass.async_add_executor_job(
                 self._archive.of_transaction, self._serial_number, transaction_id
             )
             if not records or records[-1].kind is not RecordKind.STOPPED:
                 raise NoTransactionError
-            return self._already_stopped(decode(records[-1].body).session)
+            return self._already_stopped(decode(records[-1].body))
+        last = await self._last_stopped()
         receipt = await self._meter.last_receipt()
-        if receipt is not None and not _is_of(receipt, session):
+        if receipt is not None and not _is_of(receipt, last):
             outcome = await self._stopped(self._foreign(), receipt, context)
             return replace(outcome, already_stopped=True)
-        if session is None:
+        if last is None:
             raise NoTransactionError
-        return self._already_stopped(session)
+        return self._already_stopped(last)
 
-    async def _last_stopped(self) -> Session | None:
+    async def _last_stopped(self) -> Account | None:
         record = await self._hass.async_add_executor_job(
             self._archive.latest, self._serial_number, (RecordKind.STOPPED,)
         )
-        return None if record is None else decode(record.body).session
+        return None if record is None else decode(record.body)
 
     async def _refuse_used_id(self, transaction_id: str) -> None:
         records = await self._hass.async_add_executor_job(
@@ -515,14 +515,8 @@ class Sessions:
             end=snapshot,
         )
         account = self._account(session)
-        if account.judgement is not None and self._differs_live(session):
-            objections = (
-                *account.judgement.objections,
-                Objection.LIVE_REGISTER_DIFFERS,
-            )
-            account = replace(
-                account, judgement=replace(account.judgement, objections=objections)
-            )
+        if self._differs_live(session):
+            account = account.with_objection(Objection.LIVE_REGISTER_DIFFERS)
         await self._write(RecordKind.STOPPED, session, account)
         self.current = None
         self._gap_begins.clear()
@@ -568,10 +562,14 @@ class Sessions:
             else session.price.cost(energy),
         )
 
-    def _already_stopped(self, session: Session) -> Outcome:
-        return Outcome(
-            kind=EVENT_STOPPED, account=self._account(session), already_stopped=True
-        )
+    def _already_stopped(self, account: Account) -> Outcome:
+        if (
+            account.judgement is not None
+            and account.judgement.reason is Reason.KEY_CHANGED
+        ):
+            # The key may have been accepted since.
+            account = self._account(account.session)
+        return Outcome(kind=EVENT_STOPPED, account=account, already_stopped=True)
 
     async def _fail(
         self, session: Session, error: MeterError | None, context: Context | None
@@ -611,6 +609,6 @@ def _digest(receipt: Snapshot | None) -> str | None:
     return sha256(receipt.signed_value.signed_meter_data.encode()).hexdigest()
 
 
-def _is_of(receipt: Snapshot, session: Session | None) -> bool:
+def _is_of(receipt: Snapshot, account: Account | None) -> bool:
     """Tell whether this receipt is the one a session was kept with."""
-    return session is not None and _digest(receipt) == _digest(session.end)
+    return account is not None and _digest(receipt) == _digest(account.session.end)

@@ -28,6 +28,7 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.util import dt as dt_util
 from simulators.car import Car
 from simulators.dct1 import SimulatedDct1
+from simulators.iem_dcr import IemDcrServer
 from simulators.line import SerialLine
 
 from .conftest import device_of, entity_of, state_of
@@ -354,3 +355,33 @@ async def test_the_state_of_the_public_key_is_what_the_meter_shows(
     assert state is not None
     assert state.state != first
     assert state.attributes["trust"] == "changed"
+
+
+async def test_a_receipt_that_is_not_what_the_meter_showed_is_not_billable(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+) -> None:
+    """A difference that nothing explains is shown, now and later."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start")
+    truth = server.meter.get_metervalue
+
+    def fifty_kwh_more() -> dict[str, Any]:
+        value = truth()
+        for register in value["RD"]:
+            if register.get("RI") == "1-b:1.8.e":
+                register["RV"] = f"{float(register['RV']) + 50:012.3f}"
+        return value
+
+    server.meter.get_metervalue = fifty_kwh_more
+    await server.refuse()
+    await server.accept()
+    for _ in range(2):
+        stopped = await call(hass, iem_dcr_entry, "stop")
+        assert stopped["verdict"]["verdict"] == "valid"
+        assert not stopped["verdict"]["billable"]
+        assert "live_register_differs" in stopped["verdict"]["objections"]
+    (receipt,) = await receipts(hass)
+    assert receipt["verdict"] == stopped["verdict"]
