@@ -16,7 +16,7 @@ from .stage import Stage, stage
 CHARGE_S = 60
 """Long enough for curves to be seen."""
 
-SIZE = ViewportSize(width=1280, height=900)
+SIZE = ViewportSize(width=1280, height=1000)
 BROWSER_ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -56,7 +56,7 @@ async def charge(up: Stage) -> None:
 
 async def photograph(url: str, folder: Path, meters: tuple[Meter, ...]) -> None:
     """Take every picture."""
-    _, iem_dcr = meters
+    dct1, iem_dcr = meters
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=BROWSER_ARGUMENTS
@@ -78,6 +78,19 @@ async def photograph(url: str, folder: Path, meters: tuple[Meter, ...]) -> None:
 
         await page.goto(f"{url}/config/devices/device/{iem_dcr.device_id}")
         await settle(page, folder / "device.png")
+
+        await page.goto(f"{url}/config/developer-tools/action")
+        # The picker takes what is typed only some time after it is there.
+        await page.wait_for_timeout(3_000)
+        await page.locator("ha-service-picker").click()
+        await page.wait_for_timeout(1_000)
+        await page.keyboard.type("stop transaction")
+        await page.get_by_text("Stop transaction").first.click()
+        choose = page.get_by_text("Select a device").or_(page.get_by_text("Add device"))
+        await choose.first.click()
+        await page.get_by_text(f"{dct1.name} {dct1.serial_number}").first.click()
+        await page.get_by_text("Perform action").last.click()
+        await settle(page, folder / "action.png")
         await browser.close()
 
 

@@ -1387,6 +1387,22 @@ async def test_an_end_that_was_refused_leaves_the_last_receipt_the_last(
     assert found.signed_value == ended.signed_value
 
 
+@pytest.mark.parametrize(
+    ("sent", "wh"), [("446.5", "446500"), ("0", "0"), ("446.5401", "446540.1")]
+)
+async def test_registers_of_a_receipt_are_written_without_an_exponent(
+    meter: IemDcr, simulated: SimulatedIemDcr, line: HttpLine, sent: str, wh: str
+) -> None:
+    """With as many digits behind the point as the meter gives."""
+    await meter.begin(REQUEST)
+    await meter.end()
+    receipt = simulated.get_receipt().replace('"00000446.540"', sent)
+    line.strike("GET transaction", answer(receipt))
+    last = await meter.last_receipt()
+    assert last is not None
+    assert str(last.energy_import_wh) == wh
+
+
 async def test_half_a_receipt_is_not_taken(
     meter: IemDcr, simulated: SimulatedIemDcr, line: HttpLine
 ) -> None:
