@@ -175,6 +175,25 @@ async def test_the_tariff_text_can_be_set(
     assert iem_dcr.describe()["tariff_text"] == "0,55 EUR/kWh"
 
 
+async def test_the_clock_can_be_set_by_hand(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """At once, and not during a transaction."""
+    await setup(iem_dcr_entry)
+    button = {ATTR_ENTITY_ID: entity_of(hass, iem_dcr_entry, "set_clock")}
+    iem_dcr.clock_jump(seconds=2)
+    await hass.services.async_call("button", "press", button, blocking=True)
+    assert abs(float(state_of(hass, iem_dcr_entry, "clock_offset"))) <= 1
+    switch = {ATTR_ENTITY_ID: entity_of(hass, iem_dcr_entry, "transaction")}
+    await hass.services.async_call("switch", SERVICE_TURN_ON, switch, blocking=True)
+    with pytest.raises(HomeAssistantError) as refusal:
+        await hass.services.async_call("button", "press", button, blocking=True)
+    assert refusal.value.translation_key == "transaction_running"
+
+
 async def test_a_clock_that_is_off_shows(
     hass: HomeAssistant,
     iem_dcr_entry: MockConfigEntry,

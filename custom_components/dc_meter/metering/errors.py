@@ -50,13 +50,6 @@ class WrongMeterError(MeterError):
     message = "Meter {found} answers where {expected} is expected"
 
 
-class NotSignedError(MeterError):
-    """The meter was made without a signature (DCT1 signature type 2)."""
-
-    key = "not_signed"
-    message = "This meter does not sign its values"
-
-
 class RefusedError(MeterError):
     """The meter understood and said no."""
 
