@@ -147,6 +147,9 @@ class Sessions:
         self._unresolved: Session | None = None
         """A start that was asked of the meter and whose outcome is not known."""
 
+        self._foreign_seen = False
+        """A transaction that nobody here started was seen to run."""
+
         self._asked_to_stop = ""
         """The transaction whose end is already noted as intended."""
 
@@ -326,7 +329,11 @@ class Sessions:
         if self._lock.locked():
             return False
         if self.current is None:
-            return self._unresolved is not None
+            if reading.transaction_active and self._unresolved is None:
+                self._foreign_seen = True
+            return self._unresolved is not None or (
+                self._foreign_seen and reading.transaction_active is False
+            )
         if reading.clock_state is ClockState.UNSYNCHRONIZED:
             self._gap_begins.setdefault(GapKind.CLOCK_UNSYNCHRONIZED, dt_util.now())
         return reading.transaction_active is False or bool(self._ended_gaps(reading))
@@ -372,6 +379,15 @@ class Sessions:
                 await self._fail(session, None, None)
         if self.current is not None and active is False:
             await self._recover(self.current)
+        elif self._foreign_seen and active is False:
+            await self._keep_foreign()
+
+    async def _keep_foreign(self) -> None:
+        """Keep the receipt of a transaction that began and ended without us."""
+        receipt = await self._meter.last_receipt()
+        self._foreign_seen = False
+        if receipt is not None and not _is_of(receipt, await self._last_stopped()):
+            await self._stopped(self._foreign(), receipt, None)
 
     async def _recover(self, session: Session) -> None:
         """Fetch the receipt of a transaction that ended without us.
@@ -514,6 +530,7 @@ class Sessions:
             meter_ended_at=self._meter_time,
             end=snapshot,
         )
+        self._foreign_seen = False
         account = self._account(session)
         if self._differs_live(session):
             account = account.with_objection(Objection.LIVE_REGISTER_DIFFERS)

@@ -372,3 +372,24 @@ async def test_the_event_entity_hears_of_a_start_that_died_with_home_assistant(
     await setup(dct1_entry)
     await poll(hass, dct1_entry)
     assert state_of(hass, dct1_entry, "transaction_event") != "unknown"
+
+
+async def test_the_receipt_of_a_transaction_that_came_and_went_is_kept(
+    hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Nobody here started or stopped it; its receipt is told of and kept all the same."""
+    await setup(iem_dcr_entry)
+    meter = iem_dcr_entry.runtime_data.meter
+    events = async_capture_events(hass, EVENT_DC_METER)
+    await meter.begin(TransactionRequest(transaction_id="of somebody else"))
+    await poll(hass, iem_dcr_entry)
+    receipt = await meter.end()
+    await poll(hass, iem_dcr_entry)
+    await poll(hass, iem_dcr_entry)
+    (event,) = events
+    assert event.data["type"] == "transaction_stopped"
+    assert event.data["transaction_id"].startswith("foreign-")
+    assert (
+        event.data["signed_meter_value"]["signed_meter_data"]
+        == receipt.signed_value.signed_meter_data
+    )
