@@ -62,7 +62,7 @@ def verify_ocmf(value: dict[str, Any]) -> Signed:
         raise ValueError(f"{header} is not OCMF")
     key = load_der_public_key(subject_public_key_info(value["public_key"]))
     if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise ValueError("not an elliptic curve key")  # noqa: TRY004
+        raise ValueError("not an elliptic curve key")  # noqa: TRY004, as every refusal here
     r, s = unpadded_der(bytes.fromhex(json.loads(signature)["SD"]))
     key.verify(encode_dss_signature(r, s), payload.encode(), ec.ECDSA(hashes.SHA256()))
     content = json.loads(payload)

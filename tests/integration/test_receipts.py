@@ -55,7 +55,7 @@ async def receipts(hass: HomeAssistant, **query: Any) -> list[dict[str, Any]]:
         DOMAIN, "get_receipts", query, blocking=True, return_response=True
     )
     assert response is not None
-    return list(response["receipts"])  # type: ignore[arg-type]
+    return list(response["receipts"])
 
 
 async def exchange_key(
@@ -69,9 +69,9 @@ async def exchange_key(
 
 async def fix(hass: HomeAssistant, issue: ir.IssueEntry, *steps: str) -> Any:
     """Walk an issue's repair flow."""
-    flow = await async_create_fix_flow(hass, issue.issue_id, issue.data)  # type: ignore[arg-type]
+    flow = await async_create_fix_flow(hass, issue.issue_id, issue.data)
     flow.hass, flow.handler = hass, DOMAIN
-    flow.context = {"issue_id": issue.issue_id}  # type: ignore[typeddict-unknown-key]
+    flow.context = {"issue_id": issue.issue_id}
     flow._issue_id = issue.issue_id  # noqa: SLF001, what the flow manager would set
     result: Any = await flow.async_step_init()
     for step in steps:
