@@ -338,9 +338,18 @@ async def test_actions_take_what_they_show(
         assert taken == {
             name: field.get("required", False) for name, field in shown.items()
         }
-        for name, field in shown.items():
-            for option in (field["selector"].get("select") or {}).get("options", []):
-                schema({"device_id": "a meter", name: option})
+        choices = {
+            name: (field["selector"].get("select") or {}).get("options", [])
+            for name, field in shown.items()
+        }
+        least = {
+            name: (choices[name] or ["a meter"])[0]
+            for name, required in taken.items()
+            if required
+        }
+        for name, options in choices.items():
+            for option in options:
+                schema({**least, name: option})
 
 
 # The icons

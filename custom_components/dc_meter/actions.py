@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -31,7 +32,10 @@ from .archive import ArchiveError
 from .archive_file import async_archive
 from .const import DOMAIN
 from .coordinator import DcMeterConfigEntry
+from .downloads import Download, async_offer
 from .events import account_data, outcome_data
+from .export.parties import Language, Parties
+from .exports import ExportFormat, export
 from .metering.errors import InvalidRequestError, MeterError
 from .metering.meter import (
     MAX_IDENTIFICATION_FLAGS,
@@ -49,6 +53,7 @@ from .session import Account, Particulars
 ACTION_START = "start_transaction"
 ACTION_STOP = "stop_transaction"
 ACTION_GET = "get_receipts"
+ACTION_EXPORT = "export_receipts"
 
 ATTR_TRANSACTION_ID = "transaction_id"
 
@@ -139,6 +144,16 @@ GET_SCHEMA = vol.Schema(
 )
 
 
+EXPORT_SCHEMA = vol.Schema(
+    {
+        **_QUERY,
+        vol.Required("format"): vol.Coerce(ExportFormat),
+        vol.Optional("language"): vol.Coerce(Language),
+        vol.Optional("folder"): cv.string,
+    }
+)
+
+
 @contextmanager
 def translated_errors() -> Iterator[None]:
     """Turn what meter and archive raise into errors that Home Assistant translates.
@@ -188,6 +203,14 @@ def transaction_request(data: dict[str, Any]) -> TransactionRequest:
         identification_data=data["identification_data"],
         tariff_text=data["tariff_text"],
     )
+
+
+def _language(hass: HomeAssistant) -> Language:
+    """Return Home Assistant's language where exports have it, else English."""
+    try:
+        return Language(hass.config.language)
+    except ValueError:
+        return Language.ENGLISH
 
 
 def _local(moment: datetime | None) -> datetime | None:
@@ -260,6 +283,70 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             ],
         }
 
+    async def export_receipts(call: ServiceCall) -> ServiceResponse:
+        folder = call.data.get("folder")
+        if folder is not None and not await hass.async_add_executor_job(
+            hass.config.is_allowed_path, folder
+        ):
+            raise ServiceValidationError(
+                translation_domain=DOMAIN,
+                translation_key="folder_not_allowed",
+                translation_placeholders={"folder": folder},
+            )
+        accounts = await find_receipts(call)
+        if not accounts:
+            raise ServiceValidationError(
+                translation_domain=DOMAIN, translation_key="nothing_to_export"
+            )
+        made = await hass.async_add_executor_job(
+            export,
+            call.data["format"],
+            accounts,
+            Parties(
+                issuer=hass.config.location_name,
+                time_zone=dt_util.get_default_time_zone(),
+                language=call.data.get("language", _language(hass)),
+            ),
+            dt_util.now(),
+        )
+        path, expires_at = await async_offer(
+            hass,
+            Download(
+                name=made.name,
+                content_type=made.content_type,
+                content=made.content,
+                user_id=call.context.user_id,
+            ),
+        )
+        response: dict[str, Any] = {
+            "file_name": made.name,
+            "receipts": len(accounts) - len(made.left_out),
+            "left_out": list(made.left_out),
+            "url": path,
+            "expires_at": expires_at.isoformat(),
+        }
+        if folder is not None:
+            try:
+                written = await hass.async_add_executor_job(
+                    made.write_into, Path(folder)
+                )
+            except OSError as err:
+                raise HomeAssistantError(
+                    translation_domain=DOMAIN,
+                    translation_key="folder_not_writable",
+                    translation_placeholders={"folder": folder, "error": str(err)},
+                ) from err
+            response["path"] = str(written)
+        return response
+
+    async_register_admin_service(
+        hass,
+        DOMAIN,
+        ACTION_EXPORT,
+        export_receipts,
+        schema=EXPORT_SCHEMA,
+        supports_response=SupportsResponse.ONLY,
+    )
     async_register_admin_service(
         hass,
         DOMAIN,

@@ -1,0 +1,1 @@
+"""Receipts in forms that others can open and check."""

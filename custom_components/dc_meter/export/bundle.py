@@ -1,0 +1,127 @@
+"""Everything at once: a ZIP with each session's receipt, what was signed, and the means to check it."""
+
+from base64 import b64decode
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+import io
+from pathlib import Path
+import re
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from custom_components.dc_meter.metering.ecdsa import SignatureScheme, parse_public_key
+from custom_components.dc_meter.metering.meter import SignedMeterValue
+from custom_components.dc_meter.metering.ocmf import parse
+from custom_components.dc_meter.metering.verdict import OCMF
+from custom_components.dc_meter.session import Account
+
+from .entry import Entry
+from .parties import Parties
+from .pdf import receipt, statement
+from .readme import readme
+from .safe_xml import safe_xml
+from .table import sessions_csv
+
+_VERIFIER = Path(__file__).with_name("verify_dct1.py")
+_LONGEST_NAME = 40
+
+
+def bundle(
+    accounts: Sequence[Account], parties: Parties, *, created_at: datetime
+) -> bytes:
+    """Return the ZIP. The same input gives the same bytes."""
+    archive = io.BytesIO()
+    with ZipFile(archive, "w") as zip_file:
+        for name, content in _files(accounts, parties, created_at):
+            # An entry without a date of its own has the first one ZIP knows.
+            entry = ZipInfo(name)
+            entry.compress_type = ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            entry.create_system = 3
+            zip_file.writestr(entry, content)
+    return archive.getvalue()
+
+
+def _files(
+    accounts: Sequence[Account], parties: Parties, created_at: datetime
+) -> Iterator[tuple[str, bytes]]:
+    safe = safe_xml(accounts)
+    has_blocks = any(
+        value.encoding_method != OCMF
+        for account in accounts
+        for value in Entry.of(account).signed_values
+    )
+    yield (
+        "README.txt",
+        readme(
+            parties.language,
+            has_blocks=has_blocks,
+            has_ocmf=bool(safe.receipts),
+            left_out=len(safe.left_out),
+        ),
+    )
+    yield (
+        "sessions.csv",
+        sessions_csv(accounts, parties, dialect=parties.language),
+    )
+    yield "statement.pdf", statement(accounts, parties, created_at=created_at)
+    if safe.receipts:
+        yield "safe.xml", safe.content
+    if has_blocks:
+        yield _VERIFIER.name, _VERIFIER.read_bytes()
+    for number, account in enumerate(accounts, 1):
+        folder = f"sessions/{number:04}_{_name(account.session.transaction_id)}"
+        yield (
+            f"{folder}/receipt.pdf",
+            receipt(account, parties, created_at=created_at),
+        )
+        for name, content in _signed(account):
+            yield f"{folder}/{name}", content
+
+
+def _name(transaction_id: str) -> str:
+    """Return what can be in a file's name of an id: no path, on no system."""
+    return re.sub(r"[^A-Za-z0-9-]+", "_", transaction_id)[:_LONGEST_NAME].strip("_")
+
+
+def _signed(account: Account) -> Iterator[tuple[str, bytes]]:
+    """Return what was signed, byte for byte, and the keys."""
+    values = Entry.of(account).signed_values
+    names = ("begin", "end") if len(values) > 1 else ("end",)
+    for name, value in zip(names, values, strict=False):
+        yield _value(name, value)
+    keys = {value.public_key: value for value in reversed(values) if value.public_key}
+    for name, value in zip(
+        ("public_key", "other_public_key"), keys.values(), strict=False
+    ):
+        yield f"{name}.txt", _bytes(value.public_key)
+        if pem := _pem(value):
+            yield f"{name}.pem", pem
+
+
+def _value(name: str, value: SignedMeterValue) -> tuple[str, bytes]:
+    if value.encoding_method == OCMF:
+        return f"{name}.ocmf.txt", _bytes(value.signed_meter_data)
+    try:
+        return f"{name}.bin", b64decode(value.signed_meter_data, validate=True)
+    except ValueError:
+        return f"{name}.damaged.txt", _bytes(value.signed_meter_data)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _pem(value: SignedMeterValue) -> bytes | None:
+    """Return the key as other programs read it; None where it cannot be read."""
+    try:
+        algorithm = (
+            parse(value.signed_meter_data).algorithm
+            if value.encoding_method == OCMF
+            else value.signing_method
+        )
+        key = parse_public_key(value.public_key, SignatureScheme.named(algorithm)).key
+    except ValueError:
+        return None
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -1,0 +1,153 @@
+"""Receipts for the S.A.F.E. transparency software: OCMF in its XML.
+
+What its parser (version 1.4.1) asks for and this file gives:
+
+- ``transactionId`` is a number and only pairs a begin with an end. A value that holds its whole
+  transaction goes without: with one, the program looks for two values and finds no start.
+- ``signedData`` is taken as plain text whatever its ``encoding`` says. The key is recognised as
+  hex or base64 by trial, and has to be a SubjectPublicKeyInfo.
+- The signature has to be DER. Of the unpadded DER that IEM-DCR-125 firmware writes it rejects
+  one in a hundred, and r s without DER always. The part with the signature is not signed
+  itself, so it is written anew as strict DER. What is signed stays as it is, byte for byte.
+- Format versions up to 1.3; it refuses a receipt that calls itself OCMF 1.4.
+- The signed part is taken in the character set of the system it runs on: a receipt with a euro
+  sign verifies only where that is UTF-8 (``-Dfile.encoding=UTF-8``).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+import json
+import re
+from xml.sax.saxutils import escape, quoteattr
+
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from custom_components.dc_meter.metering.ecdsa import (
+    PublicKey,
+    SignatureScheme,
+    is_strict_der,
+    parse_public_key,
+    parse_signature,
+    verify,
+)
+from custom_components.dc_meter.metering.meter import SignedMeterValue
+from custom_components.dc_meter.metering.ocmf import OcmfReceipt, parse
+from custom_components.dc_meter.metering.verdict import OCMF
+from custom_components.dc_meter.session import Account
+
+from .entry import Entry
+
+_BEGIN, _END = "Transaction.Begin", "Transaction.End"
+
+_NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 cannot carry in any way."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SafeXml:
+    """The file, and what is in it."""
+
+    content: bytes
+    receipts: int
+    left_out: tuple[str, ...]
+    """Transaction ids of the sessions it cannot express: a DCT1's, and unsigned ones."""
+
+
+def safe_xml(accounts: Sequence[Account]) -> SafeXml:
+    """Write the OCMF receipts among these."""
+    elements: list[str] = []
+    receipts = 0
+    left_out = []
+    for account in accounts:
+        entry = Entry.of(account)
+        values = entry.signed_values
+        if (
+            account.session.receipt is None
+            or any(value.encoding_method != OCMF for value in values)
+            or any(_NOT_IN_XML.search(value.signed_meter_data) for value in values)
+        ):
+            left_out.append(entry.transaction_id)
+            continue
+        receipts += 1
+        elements += _values(entry, number=receipts)
+    document = "\n".join(
+        ('<?xml version="1.0" encoding="UTF-8"?>', "<values>", *elements, "</values>\n")
+    )
+    # Nothing but ASCII: it reads the same in whatever character set a program assumes.
+    return SafeXml(
+        content=document.encode("ascii", "xmlcharrefreplace"),
+        receipts=receipts,
+        left_out=tuple(left_out),
+    )
+
+
+def _values(entry: Entry, *, number: int) -> Iterator[str]:
+    values = entry.signed_values
+    if len(values) == 1:
+        name = _NOT_IN_XML.sub("\ufffd", entry.transaction_id)
+        yield _value(values[0], f"context={quoteattr(name)}")
+        return
+    for value, context in zip(values, (_BEGIN, _END), strict=True):
+        yield _value(value, f'transactionId="{number}" context="{context}"')
+
+
+def _value(value: SignedMeterValue, attributes: str) -> str:
+    text, key = _readable(value)
+    # A parser would take a carriage return for a line feed, which is not what was signed.
+    data = escape(text, {"\r": "&#13;"})
+    lines = [
+        f"  <value {attributes}>",
+        f'    <signedData format="OCMF" encoding="plain">{data}</signedData>',
+        "  </value>",
+    ]
+    if key is not None:
+        written = key.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        lines.insert(
+            2, f'    <publicKey encoding="plain">{written.hex().upper()}</publicKey>'
+        )
+    return "\n".join(lines)
+
+
+def _readable(value: SignedMeterValue) -> tuple[str, PublicKey | None]:
+    """Return the OCMF text with its signature in strict DER, and the key.
+
+    What cannot be read is left as it is: it is for the verifier to say so.
+    """
+    try:
+        record = parse(value.signed_meter_data)
+        scheme = SignatureScheme.named(record.algorithm)
+        key = parse_public_key(value.public_key, scheme) if value.public_key else None
+    except ValueError:
+        return value.signed_meter_data, None
+    if is_strict_der(record.signature):
+        return record.text, key
+    try:
+        signature = _strict(record, key, scheme)
+    except ValueError:
+        return record.text, key
+    section = {"SA": record.algorithm, "SD": signature.hex().upper()}
+    signed = record.text.split("|")[1]
+    return f"OCMF|{signed}|{json.dumps(section, separators=(',', ':'))}", key
+
+
+def _strict(
+    record: OcmfReceipt, key: PublicKey | None, scheme: SignatureScheme
+) -> bytes:
+    """Return the signature in strict DER: of its readings the genuine one, if any is.
+
+    Raises ``ValueError`` for what is no signature.
+    """
+    readings = [
+        encode_dss_signature(r, s) for r, s in parse_signature(record.signature, scheme)
+    ]
+    if key is None:
+        return readings[0]
+    return next(
+        (
+            signature
+            for signature in readings
+            if verify(record.signed_bytes, signature, key, scheme)
+        ),
+        readings[0],
+    )

@@ -1,0 +1,110 @@
+"""Sessions as CSV that spreadsheets open as it is: one line a session, and no formula."""
+
+from collections.abc import Callable, Iterator, Sequence
+import csv
+from datetime import datetime
+from decimal import Decimal
+import io
+import json
+import re
+
+from custom_components.dc_meter.session import Account
+
+from .entry import Entry, Register, kwh
+from .parties import Language, Parties
+from .words import WORDS, Words
+
+_SEPARATORS = {Language.ENGLISH: ",", Language.GERMAN: ";"}
+
+_FORMULA = re.compile(
+    r"""(^|[,;|\t\r\n])(?=[\s"']*[=+\-@\t\r\uff0b\uff0d\uff1d\uff20])"""
+)
+"""Where a spreadsheet may take text for a formula: at the begin of a cell, and behind a
+separator, for a spreadsheet of another country takes that for the begin of a cell."""
+
+
+def sessions_csv(
+    accounts: Sequence[Account], parties: Parties, *, dialect: Language
+) -> bytes:
+    """Write UTF-8 with its mark and CRLF. ``dialect`` is the spreadsheet's country.
+
+    English has commas and a decimal point, German semicolons and a decimal comma. The
+    headings are in the parties' language.
+    """
+    words = WORDS[parties.language]
+    columns = list(_columns(words, parties))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=_SEPARATORS[dialect], lineterminator="\r\n")
+    writer.writerow(heading for heading, _ in columns)
+    for account in accounts:
+        entry = Entry.of(account)
+        writer.writerow(_cell(value(entry), dialect) for _, value in columns)
+    return text.getvalue().encode("utf-8-sig", "replace")
+
+
+def _cell(value: str | Decimal | None, dialect: Language) -> str:
+    match value:
+        case None:
+            return ""
+        case Decimal():
+            mark = WORDS[dialect].decimal_mark
+            return f"{value:f}".replace(".", mark)
+    return _FORMULA.sub(r"\1'", value)
+
+
+type _Column = tuple[str, Callable[[Entry], str | Decimal | None]]
+
+
+def _columns(words: Words, parties: Parties) -> Iterator[_Column]:
+    def time(moment: datetime | None) -> str | None:
+        if moment is None:
+            return None
+        return moment.astimezone(parties.time_zone).isoformat()
+
+    def registers(
+        heading: str, register: Callable[[Entry], Register]
+    ) -> Iterator[_Column]:
+        yield f"{heading}: {words.begin} (kWh)", lambda e: _kwh(register(e).begin_wh)
+        yield f"{heading}: {words.end} (kWh)", lambda e: _kwh(register(e).end_wh)
+        yield f"{heading} (kWh)", lambda e: _kwh(register(e).energy_wh)
+
+    yield words.transaction, lambda e: e.transaction_id
+    yield words.meter, lambda e: e.account.session.meter.serial_number
+    yield words.model, lambda e: e.account.session.meter.model
+    yield words.charge_point, lambda e: e.account.session.request.evse_id
+    yield words.begin, lambda e: time(e.begins_at)
+    yield words.end, lambda e: time(e.ends_at)
+    yield words.clock, lambda e: words.clocks[e.time_source]
+    yield from registers(words.imported, lambda e: e.imported)
+    yield from registers(words.exported, lambda e: e.exported)
+    yield (
+        f"{words.price} (1/kWh)",
+        lambda e: e.price.per_kwh if e.price else None,
+    )
+    yield words.cost, lambda e: e.account.cost
+    yield (
+        words.currency,
+        lambda e: e.price.currency if e.price else None,
+    )
+    yield words.user, lambda e: e.user
+    yield words.tariff, lambda e: e.tariff_text
+    yield words.verdict, lambda e: words.says(e.judgement)
+    yield words.billable, lambda e: words.yes if e.billable else words.no
+    yield (
+        words.why,
+        lambda e: " ".join((words.explains(e.judgement), *words.concerns(e.judgement))),
+    )
+    yield words.gaps, lambda e: "\n".join(words.gaps_of(e, parties.time_zone))
+    yield words.key, lambda e: e.judgement.key_fingerprint if e.judgement else None
+    yield words.client, lambda e: e.account.session.particulars.client_id
+    yield words.tariff_id, lambda e: e.account.session.particulars.tariff_id
+    yield words.cable, lambda e: e.account.session.particulars.cable_id
+    yield words.user_data, lambda e: _json(e.account.session.particulars.user_data)
+
+
+def _kwh(energy_wh: Decimal | None) -> Decimal | None:
+    return None if energy_wh is None else kwh(energy_wh)
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Tests of what receipts are handed out as."""

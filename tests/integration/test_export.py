@@ -1,0 +1,138 @@
+"""Receipts handed out: as files to download, and into folders, to those who may have them."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+import xml.etree.ElementTree as ET
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.dc_meter.const import DOMAIN
+from homeassistant.auth.models import User
+from homeassistant.core import Context, HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+
+from .test_actions import call
+
+type Setup = Callable[[MockConfigEntry], Awaitable[None]]
+
+
+async def export(hass: HomeAssistant, asker: User | None = None, **data: Any) -> Any:
+    return await hass.services.async_call(
+        DOMAIN,
+        "export_receipts",
+        data,
+        blocking=True,
+        return_response=True,
+        context=Context(user_id=asker.id) if asker else Context(),
+    )
+
+
+@pytest.fixture
+async def receipt(
+    hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, setup: Setup
+) -> dict[str, Any]:
+    """Run one session on an IEM-DCR."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", identification_data="=1+1")
+    return await call(hass, iem_dcr_entry, "stop")
+
+
+async def test_an_export_can_be_downloaded_with_its_address_alone(
+    hass: HomeAssistant,
+    receipt: dict[str, Any],
+    hass_client_no_auth: ClientSessionGenerator,
+    hass_admin_user: User,
+    hass_admin_credential: Any,
+) -> None:
+    """The address is signed; without its signature nothing is given."""
+    await hass.auth.async_create_refresh_token(
+        hass_admin_user, "http://127.0.0.1", credential=hass_admin_credential
+    )
+    made = await export(hass, hass_admin_user, format="safe_xml")
+    assert made["receipts"] == 1
+    assert made["left_out"] == []
+    client = await hass_client_no_auth()
+    answer = await client.get(made["url"])
+    assert answer.status == 200
+    assert made["file_name"] in answer.headers["Content-Disposition"]
+    (value,) = ET.fromstring(await answer.read())  # noqa: S314, our own file
+    data = value.find("signedData")
+    assert data is not None
+    signed = receipt["signed_meter_value"]["signed_meter_data"]
+    assert data.text is not None
+    assert data.text.split("|")[1] == signed.split("|")[1]
+    assert (await client.get(made["url"].partition("?")[0])).status == 401
+
+
+async def test_an_export_is_for_the_one_who_asked(
+    hass: HomeAssistant,
+    receipt: dict[str, Any],
+    hass_client: ClientSessionGenerator,
+    hass_owner_user: User,
+) -> None:
+    """Another administrator's session does not get it."""
+    made = await export(hass, hass_owner_user, format="csv")
+    client = await hass_client()
+    assert (await client.get(made["url"].partition("?")[0])).status == 403
+    assert (await client.get(f"/api/{DOMAIN}/downloads/none")).status == 404
+
+
+async def test_an_export_is_written_into_an_allowed_folder_and_no_other(
+    hass: HomeAssistant, receipt: dict[str, Any], tmp_path: Path
+) -> None:
+    """For mailing; nothing is written where Home Assistant may not, and nothing over a file."""
+    with pytest.raises(ServiceValidationError) as refusal:
+        await export(hass, format="csv", folder=str(tmp_path))
+    assert refusal.value.translation_key == "folder_not_allowed"
+    hass.config.allowlist_external_dirs = {str(tmp_path)}
+    made = await export(hass, format="csv", folder=str(tmp_path), language="de")
+    text = await hass.async_add_executor_job(Path(made["path"]).read_text, "utf-8-sig")
+    assert ";'=1+1;" in text
+    with pytest.raises(HomeAssistantError) as failure:
+        await export(hass, format="csv", folder=str(tmp_path / "missing"))
+    assert failure.value.translation_key == "folder_not_writable"
+
+
+async def test_nothing_makes_no_file(
+    hass: HomeAssistant, receipt: dict[str, Any]
+) -> None:
+    """An empty file would be taken for proof of nothing charged."""
+    with pytest.raises(ServiceValidationError) as refusal:
+        await export(hass, format="csv", user="nobody")
+    assert refusal.value.translation_key == "nothing_to_export"
+
+
+async def test_what_a_format_cannot_express_is_named(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """The S.A.F.E. software knows no DCT1 block."""
+    await setup(dct1_entry)
+    await call(hass, dct1_entry, "start", transaction_id="T")
+    await call(hass, dct1_entry, "stop")
+    made = await export(hass, format="safe_xml")
+    assert made["receipts"] == 0
+    assert made["left_out"] == ["T"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "begins"),
+    [("pdf", b"%PDF-"), ("zip", b"PK\x03\x04"), ("csv", b"\xef\xbb\xbf")],
+)
+@pytest.mark.parametrize("language", ["en", "de"])
+async def test_every_format_is_made_in_every_language(
+    hass: HomeAssistant,
+    receipt: dict[str, Any],
+    hass_client: ClientSessionGenerator,
+    kind: str,
+    begins: bytes,
+    language: str,
+) -> None:
+    """The file is what its name says."""
+    made = await export(hass, format=kind, language=language)
+    assert made["file_name"].endswith(f".{kind}")
+    client = await hass_client()
+    content = await (await client.get(made["url"].partition("?")[0])).read()
+    assert content.startswith(begins)
