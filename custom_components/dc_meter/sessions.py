@@ -569,8 +569,14 @@ class Sessions:
                 trusted_key=None if trusted is None else trusted.public_key,
             )
         energy = session.energy_import_wh
-        if judgement is not None and judgement.energy_import_wh is not None:
-            energy = judgement.energy_import_wh
+        if judgement is not None and session.end is not None:
+            # Into the car is what a reversed installation has signed as export.
+            signed = (
+                judgement.energy_export_wh
+                if session.end.reversed
+                else judgement.energy_import_wh
+            )
+            energy = energy if signed is None else signed
         return Account(
             session=session,
             judgement=judgement,

@@ -385,3 +385,22 @@ async def test_a_receipt_that_is_not_what_the_meter_showed_is_not_billable(
         assert "live_register_differs" in stopped["verdict"]["objections"]
     (receipt,) = await receipts(hass)
     assert receipt["verdict"] == stopped["verdict"]
+
+
+async def test_a_reversed_meter_bills_what_went_into_the_car(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, car: Car
+) -> None:
+    """In the positive conductor that is what the meter signs as export."""
+    hass.config_entries.async_update_entry(
+        dct1_entry, options={"low_side_sensing": False, "price": 0.5}
+    )
+    await setup(dct1_entry)
+    await call(hass, dct1_entry, "start")
+    car.steer(power_w=-100_000, time_scale=200)
+    await asyncio.sleep(0.3)
+    car.stop()
+    stopped = await call(hass, dct1_entry, "stop")
+    energy = stopped["session"]["energy_import_wh"]
+    assert energy > 500
+    assert stopped["verdict"]["energy_export_wh"] == energy
+    assert stopped["session"]["cost"] == pytest.approx(energy / 1000 * 0.5, abs=0.005)

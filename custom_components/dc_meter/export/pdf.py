@@ -22,6 +22,7 @@ _SESSIONS = (
 )
 _SESSIONS_SIZE = 7.5
 _MOST_GAPS = 10
+_LONGEST_CURRENCY = 8
 
 
 def receipt(account: Account, parties: Parties, *, created_at: datetime) -> bytes:
@@ -225,7 +226,8 @@ class _Sheet:
             if price is not None and cost is not None:
                 costs[price.currency] = costs.get(price.currency, Decimal(0)) + cost
         lines = [
-            f"{words.number(cost, 2)} {currency}" for currency, cost in costs.items()
+            f"{words.number(cost, 2)} {cut(currency, _LONGEST_CURRENCY)}"
+            for currency, cost in costs.items()
         ] or [""]
         for place, line in enumerate(lines):
             if not paper.has_room(6):
@@ -311,7 +313,7 @@ def _details(
     yield words.tariff, entry.tariff_text
     if price is not None:
         per_kwh = words.number(price.per_kwh, 2)
-        yield words.price, f"{per_kwh} {cut(price.currency, 12)}/kWh"
+        yield words.price, f"{per_kwh} {cut(price.currency, _LONGEST_CURRENCY)}/kWh"
     yield words.client, session.particulars.client_id
 
 
@@ -328,7 +330,7 @@ def _cost(words: Words, entry: Entry) -> tuple[()] | tuple[str, str]:
     cost, price = entry.account.cost, entry.price
     if cost is None or price is None:
         return ()
-    return words.number(cost, 2), price.currency
+    return words.number(cost, 2), cut(price.currency, _LONGEST_CURRENCY)
 
 
 def _kwh(words: Words, energy_wh: Decimal | None) -> str:
