@@ -217,9 +217,9 @@ def test_brand_picture_is_a_trimmed_png_of_the_right_size(
 # The words
 
 
-def test_it_speaks_english_and_german() -> None:
-    """More languages are welcome; these two are kept."""
-    assert {"de", "en"} <= set(LANGUAGES)
+def test_it_speaks_six_languages() -> None:
+    """More are welcome; these are kept."""
+    assert {"de", "en", "es", "fr", "it", "nl"} <= set(LANGUAGES)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
