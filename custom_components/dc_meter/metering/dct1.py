@@ -94,7 +94,8 @@ class _Request:
     count: int
 
 
-_LIVE = _Request("live", 0x0000, 6)
+LIVE_ADDRESS, LIVE_COUNT = 0x0000, 6
+_LIVE = _Request("live", LIVE_ADDRESS, LIVE_COUNT)
 _ENERGY = _Request("energy", 0x0800, ENERGY_LENGTH // 2)
 _BLOCK = _Request("block", 0x0800, BLOCK_LENGTH // 2)
 _SIGNATURE_TYPE = _Request("signature_type", 0x24FF, 1)
