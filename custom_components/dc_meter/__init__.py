@@ -2,19 +2,16 @@
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import Event, HomeAssistant, callback
-from homeassistant.exceptions import (
-    ConfigEntryError,
-    ConfigEntryNotReady,
-    HomeAssistantError,
-)
+from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.typing import ConfigType
 from homeassistant.util import dt as dt_util
 
 from .actions import async_setup_actions
+from .adapter import follow_adapter, note_adapter, watch_adapter
 from .archive import ArchiveError
 from .archive_file import async_archive, async_setup_archive
-from .connection import connect
+from .connection import LineInUseError, connect
 from .const import DOMAIN
 from .coordinator import DcMeterConfigEntry, DcMeterCoordinator, DcMeterData
 from .downloads import async_setup_downloads
@@ -22,7 +19,7 @@ from .entity import device_info
 from .events import announcer
 from .metering.errors import InvalidRequestError, MeterError, WrongMeterError
 from .price import price_at
-from .repairs import hide_issues, show_exchange, show_issues
+from .repairs import hide_issues, show_exchange, show_issues, show_line_in_use
 from .sessions import Sessions
 from .trust import Trust
 
@@ -58,13 +55,15 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
         ) from err
     try:
         meter = connect(hass, entry)
-    except HomeAssistantError as err:
-        # The line is in use with other settings, and one line has only one set of them.
-        raise ConfigEntryError(
+    except LineInUseError as err:
+        # A config flow that has the line for a moment is nothing to repair.
+        show_line_in_use(hass, entry, err.details if err.holders else None)
+        raise ConfigEntryNotReady(
             translation_domain=DOMAIN,
-            translation_key="line_in_use",
-            translation_placeholders={"error": str(err)},
+            translation_key=err.key,
+            translation_placeholders=err.details,
         ) from err
+    show_line_in_use(hass, entry, None)
     entry.async_on_unload(meter.close)
     try:
         identity = await meter.identify()
@@ -81,7 +80,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
             translation_placeholders=err.details,
         ) from err
     except MeterError as err:
-        if isinstance(err, WrongMeterError):
+        if await follow_adapter(hass, entry):
+            hass.config_entries.async_schedule_reload(entry.entry_id)
+        elif isinstance(err, WrongMeterError):
             show_exchange(hass, entry, err.details)
         raise ConfigEntryNotReady(
             translation_domain=DOMAIN,
@@ -89,6 +90,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
             translation_placeholders=err.details,
         ) from err
     show_exchange(hass, entry, None)
+    await note_adapter(hass, entry)
 
     device = dr.async_get(hass).async_get_or_create(
         config_entry_id=entry.entry_id, **device_info(identity)
@@ -119,6 +121,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
         sessions=sessions,
         trust=trust,
     )
+    watch_adapter(hass, entry, lambda: not coordinator.last_update_success)
     entry.async_on_unload(sessions.pause)
 
     async def stopping(_: Event) -> None:
@@ -144,3 +147,9 @@ async def async_unload_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> 
     if unloaded := await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         hide_issues(hass, entry)
     return unloaded
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
+    """Take back what was said of an entry that could not be set up."""
+    show_exchange(hass, entry, None)
+    show_line_in_use(hass, entry, None)

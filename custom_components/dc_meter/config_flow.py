@@ -1,7 +1,10 @@
-"""Choose a meter, connect to it, learn who it is; reconfigure; options."""
+"""Choose a meter or search for it, learn who it is; reconfigure; options."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
+from itertools import product
+import math
 from typing import Any, override
 from urllib.parse import urlsplit
 
@@ -24,7 +27,6 @@ from homeassistant.const import (
 )
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import section
-from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.selector import (
     BooleanSelector,
     EntitySelector,
@@ -32,6 +34,7 @@ from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
+    SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -43,7 +46,13 @@ from homeassistant.helpers.selector import (
 from homeassistant.helpers.typing import VolDictType
 
 from .archive import ArchiveError
-from .connection import modbus_params, temporary_meter
+from .connection import (
+    LineInUseError,
+    dct1_search,
+    line_settings,
+    modbus_params,
+    temporary_meter,
+)
 from .const import (
     CONF_BAUDRATE,
     CONF_CHARGE_POINT_ID,
@@ -66,6 +75,7 @@ from .const import (
     METER_IEM_DCR,
 )
 from .coordinator import DcMeterData
+from .metering.dct1_search import Dct1Search, FoundDct1, Line
 from .metering.errors import (
     InvalidAddressError,
     InvalidRequestError,
@@ -116,26 +126,38 @@ DCT1_COMMON: VolDictType = {
 }
 
 # Factory settings and choices of Carlo Gavazzi's sister meters (inferred).
+BAUDRATES = ("9600", "19200", "38400", "57600", "115200")
+PARITIES = ("none", "even")
+STOPBITS = ("1", "2")
+FRAMERS = ("rtu", "socket")
+
+SERIAL_PORT: VolDictType = {vol.Required(CONF_DEVICE): SerialPortSelector()}
+
+GATEWAY: VolDictType = {
+    vol.Required(CONF_HOST): TextSelector(),
+    vol.Required(CONF_PORT, default=502): _number(1, 65535),
+}
+
 DCT1_SERIAL_SCHEMA = vol.Schema(
     {
-        vol.Required(CONF_DEVICE): SerialPortSelector(),
-        vol.Required(CONF_BAUDRATE, default="9600"): _choice(
-            CONF_BAUDRATE, "9600", "19200", "38400", "57600", "115200"
-        ),
-        vol.Required(CONF_PARITY, default="none"): _choice(CONF_PARITY, "none", "even"),
-        vol.Required(CONF_STOPBITS, default="1"): _choice(CONF_STOPBITS, "1", "2"),
+        **SERIAL_PORT,
+        vol.Required(CONF_BAUDRATE, default="9600"): _choice(CONF_BAUDRATE, *BAUDRATES),
+        vol.Required(CONF_PARITY, default="none"): _choice(CONF_PARITY, *PARITIES),
+        vol.Required(CONF_STOPBITS, default="1"): _choice(CONF_STOPBITS, *STOPBITS),
         **DCT1_COMMON,
     }
 )
 
 DCT1_NETWORK_SCHEMA = vol.Schema(
     {
-        vol.Required(CONF_HOST): TextSelector(),
-        vol.Required(CONF_PORT, default=502): _number(1, 65535),
-        vol.Required(CONF_FRAMER, default="rtu"): _choice(CONF_FRAMER, "rtu", "socket"),
+        **GATEWAY,
+        vol.Required(CONF_FRAMER, default="rtu"): _choice(CONF_FRAMER, *FRAMERS),
         **DCT1_COMMON,
     }
 )
+
+FOUND = "found"
+SEARCH_ON = "search_on"
 
 ADVANCED_SCHEMA = vol.Schema(
     {
@@ -183,6 +205,9 @@ OPTIONS_SCHEMAS = {
     ),
     METER_IEM_DCR: vol.Schema({**IEM_DCR_OPTIONS, **PRICE, **LABEL_KEY}),
 }
+
+# As the meter leaves the factory.
+IEM_DCR_FACTORY = {CONF_URL: "192.168.60.12"}
 
 # Short, since every entity id begins with it; the device shows the whole model.
 _NAMES = {METER_DCT1: "DCT1", METER_IEM_DCR: "IEM-DCR"}
@@ -257,6 +282,26 @@ def _dct1_settings(user_input: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
+def _lines(user_input: Mapping[str, Any]) -> dict[Line, dict[str, Any]]:
+    """Return what a line can be, likeliest first, and the form that says so."""
+    if CONF_HOST in user_input:
+        forms = [{**user_input, CONF_FRAMER: framer} for framer in FRAMERS]
+    elif user_input[CONF_DEVICE].strip().startswith("socket://"):
+        # The gateway, not the port, has baud rate and parity.
+        raise _FieldError(CONF_DEVICE, "use_gateway")
+    else:
+        forms = [
+            {
+                **user_input,
+                CONF_BAUDRATE: baudrate,
+                CONF_PARITY: parity,
+                CONF_STOPBITS: stopbits,
+            }
+            for stopbits, baudrate, parity in product(STOPBITS, BAUDRATES, PARITIES)
+        ]
+    return {modbus_params(_dct1_settings(form)): form for form in forms}
+
+
 def _iem_dcr_settings(user_input: Mapping[str, Any]) -> dict[str, Any]:
     """Turn the form of an IEM-DCR into settings; raises ``_FieldError``."""
     settings = {CONF_METER: METER_IEM_DCR, **user_input}
@@ -322,6 +367,12 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     VERSION = 1
 
+    _search: Dct1Search
+    _search_step: str
+    _lines: Mapping[Line, Mapping[str, Any]]
+    _searching: asyncio.Task[FoundDct1 | None] | None = None
+    _search_error: MeterError | LineInUseError | None = None
+
     @staticmethod
     @callback
     @override
@@ -343,7 +394,200 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Let the user choose how the DCT1 is reached."""
         return self.async_show_menu(
-            step_id="dct1", menu_options=["dct1_serial", "dct1_network"]
+            step_id="dct1",
+            menu_options=[
+                "dct1_search_serial",
+                "dct1_search_network",
+                "dct1_serial",
+                "dct1_network",
+            ],
+        )
+
+    async def async_step_dct1_search_serial(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Search a serial port for DCT1s."""
+        return await self._async_step_search(
+            "dct1_search_serial", vol.Schema(SERIAL_PORT), user_input
+        )
+
+    async def async_step_dct1_search_network(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Search behind a network gateway for DCT1s."""
+        return await self._async_step_search(
+            "dct1_search_network", vol.Schema(GATEWAY), user_input
+        )
+
+    async def _async_step_search(
+        self, step_id: str, schema: vol.Schema, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
+        """Ask where to search, and say why that could not be."""
+        errors: dict[str, str] = {}
+        placeholders: dict[str, str] = {}
+        shown = user_input
+        if user_input is not None:
+            try:
+                self._lines = _lines(user_input)
+                self._search = await dct1_search(
+                    self.hass, list(self._lines), self._known()
+                )
+            except _FieldError as err:
+                errors[err.field] = err.error
+            except LineInUseError as err:
+                errors["base"] = err.key
+                placeholders |= err.details
+            else:
+                self._search_step = step_id
+                return await self.async_step_dct1_searching()
+        elif (failed := self._search_error) is not None:
+            self._search_error = None
+            shown = dict(next(iter(self._lines.values())))
+            errors["base"] = failed.key
+            placeholders |= failed.details
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(schema, shown),
+            errors=errors,
+            description_placeholders=placeholders,
+        )
+
+    async def async_step_dct1_searching(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Search until a meter is found or the likely places are through.
+
+        Closing the dialogue cancels the task, and Home Assistant's stop does as well.
+        """
+        if self._searching is None:
+            self._searching = self.hass.async_create_background_task(
+                self._search.go_on(self._show_progress()), f"{DOMAIN} search"
+            )
+        if not self._searching.done():
+            return self.async_show_progress(
+                step_id="dct1_searching",
+                progress_action="searching",
+                description_placeholders=self._searched(),
+                progress_task=self._searching,
+            )
+        searched, self._searching = self._searching, None
+        try:
+            searched.result()
+        except (MeterError, LineInUseError) as err:
+            self._search_error = err
+            return self.async_show_progress_done(next_step_id=self._search_step)
+        return self.async_show_progress_done(
+            next_step_id="dct1_found" if self._offers() else "dct1_nothing"
+        )
+
+    def _show_progress(self) -> Callable[[float], None]:
+        """Return what shows the progress, each percent once."""
+        shown = 0
+
+        @callback
+        def show(share: float) -> None:
+            nonlocal shown
+            if (percent := int(100 * share)) > shown:
+                shown = percent
+                self.async_update_progress(percent / 100)
+
+        return show
+
+    def _known(self) -> set[str]:
+        """Return the serial numbers of the meters that are set up."""
+        return {
+            unique_id
+            for unique_id in self._async_current_ids()
+            if unique_id is not None
+        }
+
+    def _offers(self) -> dict[str, FoundDct1]:
+        """Return the meters that can be set up, by serial number."""
+        known = self._known()
+        return {
+            found.identity.serial_number: found
+            for found in self._search.found
+            if found.identity.serial_number not in known
+        }
+
+    def _searched(self) -> dict[str, str]:
+        """Return, in words of no language, how far the search is."""
+        search, offers = self._search, self._offers()
+        known = [
+            found.identity.serial_number
+            for found in search.found
+            if found.identity.serial_number not in offers
+        ]
+        settings = list(dict.fromkeys(line_settings(line) for line in search.lines))
+        return {
+            "settings": settings[0] if len(settings) == 1 else f"{settings[0]} …",
+            "minutes": str(math.ceil(search.expected_s / 60)),
+            "known": ", ".join(known) or "–",
+            "others": ", ".join(map(str, sorted(search.others))) or "–",
+        }
+
+    async def async_step_dct1_nothing(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Say that nothing new was found, and offer to search on."""
+        by_hand = "dct1_serial"
+        if self._search_step == "dct1_search_network":
+            by_hand = "dct1_network"
+        more = [] if self._search.is_over else ["dct1_searching"]
+        return self.async_show_menu(
+            step_id="dct1_nothing",
+            menu_options=[*more, self._search_step, by_hand],
+            description_placeholders=self._searched(),
+        )
+
+    async def async_step_dct1_found(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Let the user choose from what was found, or search on."""
+        errors: dict[str, str] = {}
+        placeholders = self._searched()
+        offers = self._offers()
+        if user_input is not None:
+            if user_input[FOUND] == SEARCH_ON:
+                return await self.async_step_dct1_searching()
+            found = offers[user_input[FOUND]]
+            form = {
+                **self._lines[found.line],
+                CONF_ADDRESS: found.address,
+                CONF_LOW_SIDE_SENSING: user_input[CONF_LOW_SIDE_SENSING],
+            }
+            answer: dict[str, str] = {}
+            settings, identity = await self._async_probe(form, answer, placeholders)
+            if identity is not None:
+                return await self._async_create(settings, identity)
+            errors["base"] = next(iter(answer.values()))
+        options = [
+            SelectOptionDict(
+                value=serial_number,
+                label=f"{serial_number} · Modbus {found.address}"
+                f" · {line_settings(found.line)}",
+            )
+            for serial_number, found in offers.items()
+        ]
+        if not self._search.is_over:
+            options.append(SelectOptionDict(value=SEARCH_ON, label=SEARCH_ON))
+        schema = vol.Schema(
+            {
+                vol.Required(FOUND, default=next(reversed(offers))): SelectSelector(
+                    SelectSelectorConfig(
+                        options=options,
+                        translation_key=FOUND,
+                        mode=SelectSelectorMode.LIST,
+                    )
+                ),
+                vol.Required(CONF_LOW_SIDE_SENSING, default=True): BooleanSelector(),
+            }
+        )
+        return self.async_show_form(
+            step_id="dct1_found",
+            data_schema=self.add_suggested_values_to_schema(schema, user_input),
+            errors=errors,
+            description_placeholders=placeholders,
         )
 
     async def async_step_dct1_serial(
@@ -366,10 +610,16 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Set up an IEM-DCR."""
-        return await self._async_step_meter("iem_dcr", IEM_DCR_SCHEMA, user_input)
+        return await self._async_step_meter(
+            "iem_dcr", IEM_DCR_SCHEMA, user_input, IEM_DCR_FACTORY
+        )
 
     async def _async_step_meter(
-        self, step_id: str, schema: vol.Schema, user_input: dict[str, Any] | None
+        self,
+        step_id: str,
+        schema: vol.Schema,
+        user_input: dict[str, Any] | None,
+        suggested: Mapping[str, Any] | None = None,
     ) -> ConfigFlowResult:
         """Ask for the settings, then the meter behind them who it is."""
         errors: dict[str, str] = {}
@@ -379,19 +629,27 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
                 user_input, errors, placeholders
             )
             if identity is not None:
-                await self.async_set_unique_id(identity.serial_number)
-                self._abort_if_unique_id_configured()
-                data, options = _split(settings)
-                return self.async_create_entry(
-                    title=f"{_NAMES[data[CONF_METER]]} {identity.serial_number}",
-                    data=data,
-                    options=options,
-                )
+                return await self._async_create(settings, identity)
         return self.async_show_form(
             step_id=step_id,
-            data_schema=self.add_suggested_values_to_schema(schema, user_input),
+            data_schema=self.add_suggested_values_to_schema(
+                schema, user_input or suggested
+            ),
             errors=errors,
             description_placeholders=placeholders,
+        )
+
+    async def _async_create(
+        self, settings: Mapping[str, Any], identity: MeterIdentity
+    ) -> ConfigFlowResult:
+        """Make an entry of a meter that has none."""
+        await self.async_set_unique_id(identity.serial_number)
+        self._abort_if_unique_id_configured()
+        data, options = _split(settings)
+        return self.async_create_entry(
+            title=f"{_NAMES[data[CONF_METER]]} {identity.serial_number}",
+            data=data,
+            options=options,
         )
 
     async def async_step_reconfigure(
@@ -491,9 +749,9 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         except MeterError as err:
             errors["base"] = err.key
             placeholders |= err.details
-        except HomeAssistantError as err:
-            errors["base"] = "line_in_use"
-            placeholders["error"] = str(err)
+        except LineInUseError as err:
+            errors["base"] = err.key
+            placeholders |= err.details
         else:
             return settings, identity
         if relinking and entry is not None:

@@ -1,15 +1,17 @@
 """From the settings of an entry to the meter behind them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Hashable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
 from modbus_connection import ModbusSerialParams, ModbusTcpParams, ModbusUnit
 
 from homeassistant.components.modbus import async_get_temporary_unit, async_get_unit
+from homeassistant.components.modbus.connection import DATA_MODBUS_CONNECTIONS
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import (
     CONF_ADDRESS,
@@ -19,6 +21,7 @@ from homeassistant.const import (
     CONF_URL,
 )
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
@@ -41,8 +44,10 @@ from .const import (
     METER_DCT1,
 )
 from .metering.dct1 import Dct1
+from .metering.dct1_search import Dct1Search, Line, OpenLine
 from .metering.iem_dcr import IemDcr
 from .metering.meter import Meter
+from .serial_ports import port_users
 
 # One request at a time on a line, whichever meter it is for: so none is timed out while it
 # only waits for another's. Kept as long as a meter of the line is.
@@ -55,7 +60,25 @@ _TURNS: HassKey[WeakValueDictionary[Hashable, asyncio.Lock]] = HassKey(
 _SOCKET_BAUDRATE = 115200
 
 
-def modbus_params(data: Mapping[str, Any]) -> ModbusSerialParams | ModbusTcpParams:
+class LineInUseError(Exception):
+    """One line has only one set of settings, and somebody else's are in force."""
+
+    key = "line_in_use"
+
+    def __init__(self, holders: Sequence[str], settings: str) -> None:
+        """Name the titles of the entries that hold the line, and their settings."""
+        super().__init__(f"in use by {', '.join(holders)} ({settings})")
+        self.holders = holders
+        self.details = {"holders": ", ".join(holders) or "–", "settings": settings}
+
+
+class PortInUseError(LineInUseError):
+    """Somebody else has the port, for something else or under another name."""
+
+    key = "port_in_use"
+
+
+def modbus_params(data: Mapping[str, Any]) -> Line:
     """Return the Modbus link that the settings describe."""
     if CONF_DEVICE in data:
         return ModbusSerialParams(
@@ -101,18 +124,55 @@ def _iem_dcr(hass: HomeAssistant, settings: Mapping[str, Any]) -> IemDcr:
     )
 
 
+def line_settings(params: object) -> str:
+    """Return the settings of a line as they are commonly written, such as 9600 baud 8N1."""
+    if not isinstance(params, ModbusSerialParams):
+        return "Modbus TCP"
+    if params.device.startswith("socket://"):
+        return "RTU over TCP"
+    frame = f"{params.bytesize}{params.parity}{params.stopbits}"
+    return f"{params.baudrate} baud {frame}"
+
+
+def _in_use(hass: HomeAssistant, params: Line) -> LineInUseError:
+    """Return who holds a line that could not be had with these settings."""
+    # Home Assistant's error has this as a text for logs only.
+    shared = hass.data[DATA_MODBUS_CONNECTIONS][params.endpoint]
+    entries = map(hass.config_entries.async_get_entry, shared.units)
+    return LineInUseError(
+        [entry.title for entry in entries if entry], line_settings(shared.params)
+    )
+
+
 def connect(hass: HomeAssistant, entry: ConfigEntry) -> Meter:
     """Return the meter of an entry; its link is given back when the entry unloads.
 
-    Raises ``HomeAssistantError`` when the line is in use with other settings.
+    Raises ``LineInUseError``.
     """
     settings = entry.data | entry.options
     if settings[CONF_METER] == METER_DCT1:
-        unit = async_get_unit(
-            hass, entry, modbus_params(settings), settings[CONF_ADDRESS]
-        )
+        params = modbus_params(settings)
+        try:
+            unit = async_get_unit(hass, entry, params, settings[CONF_ADDRESS])
+        except HomeAssistantError as err:
+            raise _in_use(hass, params) from err
         return _dct1(hass, unit, settings)
     return _iem_dcr(hass, settings)
+
+
+@asynccontextmanager
+async def _temporary_unit(
+    hass: HomeAssistant, params: Line, address: int
+) -> AsyncIterator[ModbusUnit]:
+    """Hold a unit without an entry. Raises ``LineInUseError``."""
+    async with AsyncExitStack() as stack:
+        try:
+            unit = await stack.enter_async_context(
+                async_get_temporary_unit(hass, params, address)
+            )
+        except HomeAssistantError as err:
+            raise _in_use(hass, params) from err
+        yield unit
 
 
 @asynccontextmanager
@@ -121,12 +181,11 @@ async def temporary_meter(
 ) -> AsyncIterator[Meter]:
     """Hold the meter that settings describe, for as long as a config flow asks it.
 
-    Raises ``HomeAssistantError`` when the line is in use with other settings.
+    Raises ``LineInUseError``.
     """
     if settings[CONF_METER] == METER_DCT1:
-        async with async_get_temporary_unit(
-            hass, modbus_params(settings), settings[CONF_ADDRESS]
-        ) as unit:
+        params = modbus_params(settings)
+        async with _temporary_unit(hass, params, settings[CONF_ADDRESS]) as unit:
             meter = _dct1(hass, unit, settings)
             try:
                 yield meter
@@ -134,3 +193,40 @@ async def temporary_meter(
                 await meter.close()
     else:
         yield _iem_dcr(hass, settings)
+
+
+@asynccontextmanager
+async def _open_line(hass: HomeAssistant, params: Line) -> AsyncIterator[OpenLine]:
+    """Hold a line for as long as one set of its settings is searched."""
+    async with _temporary_unit(hass, params, 0):
+        yield OpenLine(
+            unit=partial(_temporary_unit, hass, params),
+            turn=_turn(hass, params.endpoint),
+        )
+
+
+async def dct1_search(
+    hass: HomeAssistant, lines: Sequence[Line], known: Collection[str]
+) -> Dct1Search:
+    """Prepare a search of a line for meters that are not known yet.
+
+    A line that is in use is searched with the settings in force, and only at addresses that
+    nobody uses. Raises ``LineInUseError`` when those are none of ``lines``.
+    """
+    connections = hass.data.get(DATA_MODBUS_CONNECTIONS, {})
+    for line in lines:
+        if (shared := connections.get(line.endpoint)) is None:
+            continue
+        if shared.params not in lines:
+            raise _in_use(hass, line)
+        return Dct1Search(
+            lines=[line for line in lines if line == shared.params],
+            open_line=partial(_open_line, hass),
+            known=known,
+            taken=set().union(*shared.units.values()),
+            shared=True,
+        )
+    if isinstance(lines[0], ModbusSerialParams):
+        if users := await port_users(hass, lines[0].device):
+            raise PortInUseError(users, "–")
+    return Dct1Search(lines=lines, open_line=partial(_open_line, hass), known=known)

@@ -13,6 +13,7 @@ CONF_METER: Final = "meter"
 METER_DCT1: Final = "dct1"
 METER_IEM_DCR: Final = "iem_dcr"
 
+CONF_ADAPTER: Final = "adapter"
 CONF_BAUDRATE: Final = "baudrate"
 CONF_PARITY: Final = "parity"
 CONF_STOPBITS: Final = "stopbits"

@@ -10,6 +10,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 
 from .actions import translated_errors
+from .connection import line_settings, modbus_params
 from .const import DOMAIN
 from .coordinator import DcMeterConfigEntry
 from .metering.meter import Notice
@@ -18,6 +19,7 @@ from .trust import TrustOrigin
 KEY_CHANGED = "key_changed"
 FOREIGN_TRANSACTION = "foreign_transaction"
 METER_EXCHANGED = "meter_exchanged"
+LINE_IN_USE = "line_in_use"
 
 _WHILE_LOADED = (*Notice, KEY_CHANGED, FOREIGN_TRANSACTION)
 _FIXABLE = (KEY_CHANGED, FOREIGN_TRANSACTION)
@@ -79,6 +81,30 @@ def show_exchange(
         severity=ir.IssueSeverity.ERROR,
         translation_key=METER_EXCHANGED,
         translation_placeholders={"meter": entry.title, **details},
+    )
+
+
+@callback
+def show_line_in_use(
+    hass: HomeAssistant, entry: ConfigEntry, details: Mapping[str, str] | None
+) -> None:
+    """Show who keeps an entry from its line; None that nobody does."""
+    issue_id = _issue_id(LINE_IN_USE, entry)
+    if details is None:
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
+        return
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        issue_id,
+        is_fixable=False,
+        severity=ir.IssueSeverity.ERROR,
+        translation_key=LINE_IN_USE,
+        translation_placeholders={
+            "meter": entry.title,
+            "wanted": line_settings(modbus_params(entry.data)),
+            **details,
+        },
     )
 
 

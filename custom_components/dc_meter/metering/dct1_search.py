@@ -91,7 +91,6 @@ class _Answer(Enum):
     GARBLED = auto()
     EXCEPTION = auto()
     LIVE = auto()
-    """As many registers as the live values have."""
 
 
 def patience_s(line: Line) -> float:
@@ -280,7 +279,7 @@ async def _probe(unit: ModbusUnit, timeout_s: float, turn: asyncio.Lock) -> _Ans
             raise
         try:
             async with asyncio.timeout(timeout_s):
-                words = await reading
+                await reading
         except TimeoutError:
             return _Answer.SILENCE
         except (ModbusConnectionError, OSError) as err:
@@ -291,5 +290,4 @@ async def _probe(unit: ModbusUnit, timeout_s: float, turn: asyncio.Lock) -> _Ans
             return _Answer.EXCEPTION
         except ModbusError:
             return _Answer.GARBLED
-    # pymodbus delivers an answer of any length.
-    return _Answer.LIVE if len(words) == LIVE_COUNT else _Answer.EXCEPTION
+    return _Answer.LIVE
