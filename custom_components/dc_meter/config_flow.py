@@ -461,7 +461,10 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         """
         if self._searching is None:
             self._searching = self.hass.async_create_background_task(
-                self._search.go_on(self._show_progress()), f"{DOMAIN} search"
+                self._search.go_on(self._show_progress()),
+                f"{DOMAIN} search",
+                # Done at once, it would hand the form that began it on to the next step.
+                eager_start=False,
             )
         if not self._searching.done():
             return self.async_show_progress(

@@ -3,14 +3,17 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from modbus_connection import ModbusSerialParams
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_socket import socket_allow_hosts
 
 from custom_components.dc_meter.const import DOMAIN
+from homeassistant.components.modbus import async_get_temporary_unit
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import entity_registry as er
 from simulators.dct1 import SimulatedDct1
 from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
 from simulators.line import SerialLine, TcpGateway
@@ -21,6 +24,7 @@ from .conftest import (
     IEM_DCR_OPTIONS,
     IEM_SERIAL,
     dct1_data,
+    device_of,
     iem_dcr_data,
     state_of,
 )
@@ -274,6 +278,10 @@ async def test_a_line_in_use_with_other_settings_is_refused(
     form = await walk(hass, "dct1", "dct1_serial")
     result = await submit(hass, form, serial_form(line, baudrate="9600"))
     assert result["errors"] == {"base": "line_in_use"}
+    assert result["description_placeholders"] == {
+        "holders": "DCT1",
+        "settings": "115200 baud 8N1",
+    }
     assert dct1_entry.state is ConfigEntryState.LOADED
 
 
@@ -383,6 +391,73 @@ async def test_a_dct1_moves_behind_a_gateway(
         assert "device" not in dct1_entry.data
         assert dct1_entry.state is ConfigEntryState.LOADED
         await hass.config_entries.async_unload(dct1_entry.entry_id)
+
+
+@pytest.mark.parametrize("framer", ["rtu", "socket"])
+async def test_a_dct1_that_moves_keeps_its_history(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    dct1: SimulatedDct1,
+    socket_enabled: None,
+    framer: Any,
+) -> None:
+    """Device, entities and receipts are those of before."""
+    await setup(dct1_entry)
+    device_id = device_of(hass, dct1_entry)
+    for action in ("start_transaction", "stop_transaction"):
+        await hass.services.async_call(
+            DOMAIN, action, {"device_id": device_id}, blocking=True
+        )
+
+    async def history() -> list[Any]:
+        receipts = await hass.services.async_call(
+            DOMAIN,
+            "get_receipts",
+            {"device_id": device_id},
+            blocking=True,
+            return_response=True,
+        )
+        entities = er.async_entries_for_config_entry(
+            er.async_get(hass), dct1_entry.entry_id
+        )
+        return [
+            device_of(hass, dct1_entry),
+            sorted((entity.id, entity.entity_id) for entity in entities),
+            receipts,
+        ]
+
+    before = await history()
+    async with TcpGateway([dct1], baud_rate=115200, framer=framer) as gateway:
+        result = await dct1_entry.start_reconfigure_flow(hass)
+        result = await hass.config_entries.flow.async_configure(
+            result["flow_id"], {"next_step_id": "reconfigure_dct1_network"}
+        )
+        result = await submit(hass, result, network_form(gateway, framer))
+        assert result["reason"] == "reconfigure_successful"
+        assert await history() == before
+        await hass.config_entries.async_unload(dct1_entry.entry_id)
+
+
+async def test_a_dct1_does_not_move_where_it_cannot_be(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Nobody there, or a line in use with other settings: all stays as it was."""
+    await setup(dct1_entry)
+    data, runtime_data = dict(dct1_entry.data), dct1_entry.runtime_data
+    async with SerialLine([], baud_rate=115200) as other:
+        result = await dct1_entry.start_reconfigure_flow(hass)
+        result = await hass.config_entries.flow.async_configure(
+            result["flow_id"], {"next_step_id": "reconfigure_dct1_serial"}
+        )
+        result = await submit(hass, result, serial_form(other))
+        assert result["errors"] == {"device": "unreachable"}
+        held = ModbusSerialParams(device=other.path, baudrate=9600)
+        async with async_get_temporary_unit(hass, held, 1):
+            result = await submit(hass, result, serial_form(other))
+        assert result["errors"] == {"base": "line_in_use"}
+    assert dct1_entry.data == data
+    assert dct1_entry.runtime_data is runtime_data
 
 
 async def test_new_settings_of_the_same_line_are_tried_and_given_up(

@@ -223,7 +223,7 @@ async def test_two_settings_on_one_line_are_refused(
     )
     other.add_to_hass(hass)
     await hass.config_entries.async_setup(other.entry_id)
-    assert other.state is ConfigEntryState.SETUP_ERROR
+    assert other.state is ConfigEntryState.SETUP_RETRY
     assert other.error_reason_translation_key == "line_in_use"
     await poll(hass, dct1_entry)
     assert state_of(hass, dct1_entry, "energy_import") == "446.540"
