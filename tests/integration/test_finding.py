@@ -12,6 +12,7 @@ from pytest_homeassistant_custom_component.common import (
     async_capture_events,
 )
 
+from custom_components.dc_meter import config_flow
 from custom_components.dc_meter.const import DOMAIN
 from custom_components.dc_meter.metering import dct1_search
 from homeassistant.components.modbus import async_get_temporary_unit
@@ -37,10 +38,11 @@ SECOND_SERIAL = "BY0000000002L"
 
 @pytest.fixture(autouse=True)
 def few_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nobody have a high address, and every meter answer at once."""
-    monkeypatch.setattr(dct1_search, "ANSWER_S", 0.03)
-    monkeypatch.setattr(dct1_search, "LOW_ADDRESSES", range(2, 4))
-    monkeypatch.setattr(dct1_search, "HIGH_ADDRESSES", range(4, 5))
+    """Search three addresses at two baud rates, of meters that are quick to answer."""
+    monkeypatch.setattr(dct1_search, "ANSWER_S", 0.1)
+    monkeypatch.setattr(dct1_search, "LOW_ADDRESSES", range(2, 3))
+    monkeypatch.setattr(dct1_search, "HIGH_ADDRESSES", range(3, 4))
+    monkeypatch.setattr(config_flow, "BAUDRATES", ("9600", "115200"))
 
 
 async def begin(
@@ -118,7 +120,7 @@ async def test_a_gateway_needs_no_protocol(
 ) -> None:
     """Which of the two it speaks is found out."""
     async with TcpGateway(
-        [dct1], baud_rate=115200, framer=framer, timeout_s=0.1
+        [dct1], baud_rate=115200, framer=framer, timeout_s=0.3
     ) as gateway:
         place = {"host": "127.0.0.1", "port": gateway.port}
         result = await searched(hass, await begin(hass, "dct1_search_network", place))
@@ -170,7 +172,7 @@ async def test_a_meter_that_is_polled_goes_on_being_polled(
         await coordinator.async_refresh()
         assert coordinator.last_update_success
         result = await hass.config_entries.flow.async_configure(result["flow_id"])
-    assert choices(result).keys() == {SECOND_SERIAL, "search_on"}
+    assert choices(result).keys() == {SECOND_SERIAL}
     result = await answer(
         hass, result, {"found": SECOND_SERIAL, "low_side_sensing": True}
     )
