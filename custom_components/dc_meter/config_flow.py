@@ -521,9 +521,9 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
             for found in search.found
             if found.identity.serial_number not in offers
         ]
-        settings = list(dict.fromkeys(line_settings(line) for line in search.lines))
+        lines = [line_settings(line) for line in search.due_lines]
         return {
-            "settings": settings[0] if len(settings) == 1 else f"{settings[0]} …",
+            "settings": f"{lines[0]} …" if len(lines) > 1 else "".join(lines),
             "minutes": str(math.ceil(search.expected_s / 60)),
             "known": ", ".join(known) or "–",
             "others": ", ".join(map(str, sorted(search.others))) or "–",

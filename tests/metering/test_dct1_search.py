@@ -250,6 +250,16 @@ async def test_a_port_that_is_not_there_is_said_so(
         await search(lines).go_on(ignore)
 
 
+async def test_a_port_that_takes_too_long_to_open_is_given_up(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one behind a gateway that is switched off."""
+    monkeypatch.setattr(dct1_search, "OPEN_TIMEOUT_S", 0)
+    async with SerialLine([SimulatedDct1()]) as line:
+        with pytest.raises(MeterUnreachableError):
+            await search(serial(line)).go_on(ignore)
+
+
 async def test_a_port_unplugged_during_the_search_ends_it(search: Search) -> None:
     """What was found is kept; who is left is not asked in vain."""
     meters = [SimulatedDct1(), SimulatedDct1(address=2, serial_number="B")]

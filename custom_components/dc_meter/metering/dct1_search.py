@@ -156,6 +156,11 @@ class Dct1Search:
         return not self._due
 
     @property
+    def due_lines(self) -> list[Line]:
+        """The settings of the next stretch."""
+        return list(dict.fromkeys(line for line, _ in self._due))
+
+    @property
     def expected_s(self) -> float:
         """How long the next stretch takes when nobody answers."""
         pauses = 2 if self.shared else 1
@@ -267,17 +272,7 @@ async def _probe(unit: ModbusUnit, timeout_s: float, turn: asyncio.Lock) -> _Ans
             unit.read_input_registers(LIVE_ADDRESS, LIVE_COUNT)
         )
         try:
-            # The link is opened by the first request, and that may take its time.
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
-                while not (unit.connected or reading.done()):
-                    await asyncio.wait({reading}, timeout=0.01)
-        except TimeoutError as err:
-            reading.cancel()
-            raise _LineLostError(err) from err
-        except asyncio.CancelledError:
-            reading.cancel()
-            raise
-        try:
+            await _opened(unit, reading)
             async with asyncio.timeout(timeout_s):
                 await reading
         except TimeoutError:
@@ -290,4 +285,16 @@ async def _probe(unit: ModbusUnit, timeout_s: float, turn: asyncio.Lock) -> _Ans
             return _Answer.EXCEPTION
         except ModbusError:
             return _Answer.GARBLED
+        finally:
+            reading.cancel()
     return _Answer.LIVE
+
+
+async def _opened(unit: ModbusUnit, reading: asyncio.Task[list[int]]) -> None:
+    """Wait for the link, which the first request opens in its own time."""
+    try:
+        async with asyncio.timeout(OPEN_TIMEOUT_S):
+            while not (unit.connected or reading.done()):
+                await asyncio.wait({reading}, timeout=0.01)
+    except TimeoutError as err:
+        raise _LineLostError(err) from err
