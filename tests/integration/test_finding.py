@@ -173,6 +173,8 @@ async def test_a_meter_that_is_polled_goes_on_being_polled(
         assert coordinator.last_update_success
         result = await hass.config_entries.flow.async_configure(result["flow_id"])
     assert choices(result).keys() == {SECOND_SERIAL}
+    # Where it is, it was not even asked who it is.
+    assert result["description_placeholders"]["known"] == "–"
     result = await answer(
         hass, result, {"found": SECOND_SERIAL, "low_side_sensing": True}
     )
