@@ -44,6 +44,7 @@ class SimulatedDct1:
         "power_on",
         "delay",
         "exchange",
+        "count_from",
     )
 
     def __init__(
@@ -162,6 +163,10 @@ class SimulatedDct1:
     def exchange(self, *, serial_number: str) -> None:
         """Let a meter with another serial number (and the same key) answer at this address."""
         self.serial_number = text_field("serial_number", serial_number, 14)
+
+    def count_from(self, *, import_wh: int, export_wh: int = 0) -> None:
+        """Go on from these registers, as a meter does that was reset."""
+        self._registers.count_from(import_wh, export_wh)
 
     def describe(self) -> dict[str, Any]:
         """Return the meter's state for the control interface."""

@@ -65,6 +65,7 @@ class SimulatedIemDcr:
         "clock_drift",
         "signature_delay",
         "exchange",
+        "count_from",
     )
 
     def __init__(
@@ -311,6 +312,10 @@ class SimulatedIemDcr:
         if not serial_number:
             raise ValueError("serial_number is not empty")
         self.serial_number = serial_number
+
+    def count_from(self, *, import_wh: int, export_wh: int = 0) -> None:
+        """Go on from these registers, as a meter does that was reset."""
+        self._registers.count_from(import_wh, export_wh)
 
     def describe(self) -> Json:
         """Return the meter's state for the control interface."""

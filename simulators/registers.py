@@ -64,6 +64,14 @@ class EnergyRegisters:
         self._keep()
         return replace(sensed, import_uj=self._import_uj, export_uj=self._export_uj)
 
+    def count_from(self, import_wh: int, export_wh: int) -> None:
+        """Go on from these registers, as a meter does that was reset."""
+        if min(import_wh, export_wh) < 0:
+            raise ValueError("a register is not negative")
+        self.measure()
+        self._import_uj = import_wh * UJ_PER_WH
+        self._export_uj = export_wh * UJ_PER_WH
+
     def switch_off(self) -> None:
         """Count no more: the meter has lost its supply."""
         self.measure()

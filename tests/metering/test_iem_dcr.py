@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
+from hypothesis import given, strategies as st
 import pytest
 
 from custom_components.dc_meter.metering import iem_dcr as module
@@ -39,6 +40,7 @@ from custom_components.dc_meter.metering.errors import (
     WrongMeterError,
 )
 from custom_components.dc_meter.metering.iem_dcr import IemDcr
+from custom_components.dc_meter.metering.iem_dcr_nodes import without_user
 from custom_components.dc_meter.metering.meter import (
     Capability,
     ClockState,
@@ -1426,7 +1428,7 @@ async def test_half_a_receipt_is_not_taken(
 async def test_diagnostics_tell_what_happened_and_name_no_user(
     meter: IemDcr, line: HttpLine, simulated: SimulatedIemDcr
 ) -> None:
-    """Raw answers, timings, errors by kind; receipts stay out."""
+    """Raw answers, timings, errors by kind; receipts without their user."""
     line.strike("GET metervalue", answer(status=500))
     await meter.begin(REQUEST)
     await meter.end()
@@ -1437,6 +1439,29 @@ async def test_diagnostics_tell_what_happened_and_name_no_user(
     assert told["charge_point_as_configured"] is True
     assert told["transaction_node"] == "v2/ocmf/transaction"
     assert told["counts"]["set_up"] == 1
-    assert told["errors"]["GET v1/ocmf/metervalue: 500"] == 1
+    assert told["errors"]["GET v1/ocmf/metervalue: 500"]["count"] == 1
+    payload, signature = json.loads(told["answers"]["v1/ocmf/receipt"])
+    assert payload["MS"] == simulated.serial_number
+    assert [reading["TX"] for reading in payload["RD"]] == ["B", "E"]
+    assert signature == {"SA": "ECDSA-secp256r1-SHA256"}
     assert told["durations_ms"]["GET v1/ocmf/metervalue"] < 400
     assert REQUEST.transaction_id not in json.dumps(told)
+
+
+@pytest.mark.parametrize("receipt", ["", "OCMF", "OCMF|{", 'OCMF|"ANNA"|{}', "ANNA"])
+def test_what_is_no_receipt_is_not_told(receipt: str) -> None:
+    """Nobody knows whom it names."""
+    assert "ANNA" not in without_user(receipt)
+
+
+@given(
+    secret=st.text(min_size=1),
+    place=st.sampled_from(["ID", "TT", "UD", "id", "ANYTHING"]),
+)
+def test_no_receipt_tells_its_user(secret: str, place: str) -> None:
+    """Whatever the user is called, and wherever a firmware puts it."""
+    secret = f"SECRET{secret}"
+    payload = {"MS": "1", place: secret, "RD": [{"TX": "B", place: secret}]}
+    receipt = f"OCMF|{json.dumps(payload)}|{json.dumps({'SD': secret})}"
+    for wrapped in (receipt, f'"{receipt}"', f" {receipt}\r\n"):
+        assert "SECRET" not in without_user(wrapped)

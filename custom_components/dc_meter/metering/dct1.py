@@ -6,7 +6,6 @@ and real receipts except where a comment says otherwise.
 
 import asyncio
 from base64 import b64encode
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,6 +47,7 @@ from .meter import (
     Snapshot,
     TransactionRequest,
 )
+from .tally import Tally
 
 LIVE_TIMEOUT_S = 0.4
 """For each of the two tries at the live values, waiting for others on the bus included.
@@ -158,7 +158,7 @@ class Dct1:
         self._objection: WrongMeterError | WordOrderError | None = None
 
         self._energy: EnergyRecords | None = None
-        self._energy_good_until = 0.0
+        self._energy_read_at = 0.0
         self._energy_pace = EnergyPace()
         self._energy_task: asyncio.Task[None] | None = None
         self._cable_resistance_ohm: Decimal | None = None
@@ -167,7 +167,7 @@ class Dct1:
         self._lost_readings = 0
         self._words: dict[str, list[int]] = {}
         self._durations_s: dict[str, float] = {}
-        self._errors: Counter[str] = Counter()
+        self._errors = Tally()
 
         # The timeout belongs to the whole link, and raising it drops the link: so it is asked
         # for once, for the slowest request, and each request is bounded apart from it.
@@ -250,6 +250,8 @@ class Dct1:
             power_w=live.power_w,
             voltage_v=live.voltage_v,
             current_a=live.current_a,
+            energy_age_s=_now() - self._energy_read_at,
+            reversed=not self._low_side_sensing,
             cable_resistance_ohm=self._cable_resistance_ohm,
         )
 
@@ -297,7 +299,7 @@ class Dct1:
             "duration_s": {
                 name: round(took, 3) for name, took in self._durations_s.items()
             },
-            "errors": dict(self._errors),
+            "errors": self._errors.as_dict(),
             "word_order": self._word_order,
             "word_order_known": "confirmed"
             if self._word_order_confirmed
@@ -326,7 +328,7 @@ class Dct1:
                         request.address, request.count
                     )
             except TimeoutError as err:
-                self._errors["timeout"] += 1
+                self._errors.add("timeout")
                 raise MeterUnreachableError(
                     error=f"no answer within {timeout_s:.1f} s"
                 ) from err
@@ -336,15 +338,15 @@ class Dct1:
                 GatewayTargetError,
                 OSError,  # from tmodbus, in the moment a port is unplugged
             ) as err:
-                self._errors[type(err).__name__] += 1
+                self._errors.add(type(err).__name__)
                 raise MeterUnreachableError(error=err) from err
             except ModbusError as err:
-                self._errors[type(err).__name__] += 1
+                self._errors.add(type(err).__name__)
                 raise UnexpectedAnswerError(error=err) from err
             self._durations_s[request.name] = _now() - began
         # pymodbus delivers an answer of any length.
         if len(words) != request.count:
-            self._errors["length"] += 1
+            self._errors.add("length")
             raise UnexpectedAnswerError(
                 error=f"{len(words)} registers instead of {request.count}"
             )
@@ -492,12 +494,11 @@ class Dct1:
     def _take_energy(self, energy: EnergyRecords) -> None:
         # In the wrong word order, while one is assumed, a register reads as absurd.
         self._energy = energy if energy.possible and self._objection is None else None
-        self._energy_good_until = (
-            _now() + ENERGY_MAX_AGE_S + 2 * self._energy_pace.interval_s
-        )
+        self._energy_read_at = _now()
 
     def _known_energy(self) -> EnergyRecords | None:
-        too_old = _now() > self._energy_good_until
+        max_age_s = ENERGY_MAX_AGE_S + 2 * self._energy_pace.interval_s
+        too_old = _now() > self._energy_read_at + max_age_s
         return self._energy if self._recognized and not too_old else None
 
     def _directed(

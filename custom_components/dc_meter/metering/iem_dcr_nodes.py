@@ -5,7 +5,6 @@ receipts of real devices, unless said otherwise.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from .errors import InvalidAddressError, MeterUnreachableError, UnexpectedAnswer
 from .exact_json import loads
 from .meter import IdentificationStatus, MeterReading, TransactionRequest
 from .ocmf import OcmfReceipt, energy_wh, format_time, parse, parse_number, parse_time
+from .tally import Tally
 
 IMPORT_REGISTER = "1-b:1.8.e"
 EXPORT_REGISTER = "1-b:2.8.e"
@@ -71,6 +71,16 @@ class Node(StrEnum):
     TRANSACTION = "v1/ocmf/transaction"
     TRANSACTION_V2 = "v2/ocmf/transaction"
     """Where newer firmware has it."""
+
+
+_RECEIPTS = (Node.RECEIPT, Node.TRANSACTION, Node.TRANSACTION_V2)
+
+_IMPERSONAL = {
+    *("FV", "GI", "GS", "GV", "PG", "MV", "MM", "MS", "MF", "IS", "IL", "IF", "IT"),
+    *("CT", "CI", "RD", "TM", "TX", "EF", "ST", "RV", "RI", "RU", "RT", "CL"),
+    "SA",
+}
+"""What of a receipt names nobody."""
 
 
 class StatusError(UnexpectedAnswerError):
@@ -136,8 +146,8 @@ class Nodes:
         self._base = (url if "://" in url else f"http://{url}").rstrip("/")
         self._one_at_a_time = asyncio.Lock()
         self._durations_ms: dict[str, float] = {}
-        self._answers: dict[str, str] = {}
-        self._errors: Counter[str] = Counter()
+        self._answers: dict[Node, str] = {}
+        self._errors = Tally()
 
     async def charge_point(self) -> ChargePoint:
         """GET gw: what the meter was told; empty texts since its last power-up if nothing."""
@@ -222,12 +232,15 @@ class Nodes:
     def diagnostics(self) -> dict[str, Any]:
         """Return the last answers as they came, how long they took, and what went wrong.
 
-        Receipts are left out: they name the user.
+        Receipts come without whom they name.
         """
         return {
-            "answers": dict(self._answers),
+            "answers": {
+                node.value: without_user(answer) if node in _RECEIPTS else answer
+                for node, answer in self._answers.items()
+            },
             "durations_ms": dict(self._durations_ms),
-            "errors": dict(self._errors),
+            "errors": self._errors.as_dict(),
         }
 
     async def _get(
@@ -238,8 +251,7 @@ class Nodes:
         patience_s: float | None = None,
     ) -> str:
         answer = await self._exchange("GET", node, timeout_s, patience_s=patience_s)
-        if node not in (Node.RECEIPT, Node.TRANSACTION, Node.TRANSACTION_V2):
-            self._answers[node] = answer
+        self._answers[node] = answer
         return answer
 
     async def _post(self, node: Node, body: Mapping[str, Any]) -> None:
@@ -266,20 +278,20 @@ class Nodes:
             except aiohttp.InvalidURL as err:
                 raise InvalidAddressError(error=err) from err
             except (aiohttp.ClientResponseError, ValueError) as err:
-                self._errors[f"{asked}: {type(err).__name__}"] += 1
+                self._errors.add(f"{asked}: {type(err).__name__}")
                 raise UnexpectedAnswerError(error=f"{asked}: {err}") from err
             except TimeoutError as err:
-                self._errors[f"{asked}: timeout"] += 1
+                self._errors.add(f"{asked}: timeout")
                 raise MeterUnreachableError(
                     error=f"{asked}: nothing within {timeout_s} s"
                 ) from err
             except (aiohttp.ClientError, OSError) as err:
-                self._errors[f"{asked}: {type(err).__name__}"] += 1
+                self._errors.add(f"{asked}: {type(err).__name__}")
                 raise MeterUnreachableError(error=f"{asked}: {err}") from err
             finally:
                 self._durations_ms[asked] = round((perf_counter() - began) * 1000, 1)
         if status != 200:
-            self._errors[f"{asked}: {status}"] += 1
+            self._errors.add(f"{asked}: {status}")
             raise StatusError(asked, status)
         return answer
 
@@ -343,6 +355,29 @@ def _object(text: str) -> Mapping[str, Any]:
     if isinstance(value, dict):
         return value
     raise ValueError("not a JSON object")
+
+
+def without_user(receipt: str) -> str:
+    """Return what of a receipt is nobody's business but the meter's, as JSON.
+
+    Not its signature either: with it, whoever guesses the user can see that they guessed right.
+    """
+    _, *sections = receipt.strip().strip('"').split("|")
+    try:
+        kept = [_impersonal(_object(section)) for section in sections]
+    except ValueError:
+        return f"{len(receipt)} characters that are no receipt"
+    return json.dumps(kept, ensure_ascii=False, default=str)
+
+
+def _impersonal(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: _impersonal(member)
+            for key, member in value.items()
+            if key in _IMPERSONAL
+        }
+    return [_impersonal(item) for item in value] if isinstance(value, list) else value
 
 
 def _text(members: Mapping[str, Any], key: str) -> str:

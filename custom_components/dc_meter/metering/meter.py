@@ -6,7 +6,7 @@ know is ``None``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import Flag, StrEnum, auto
@@ -161,6 +161,12 @@ class MeterReading:
     power_w: Decimal
     voltage_v: Decimal
     current_a: Decimal
+
+    energy_age_s: float = field(default=0.0, compare=False)
+    """How long ago the energies were read, where they are read less often than the rest."""
+
+    reversed: bool = False
+    """Whether import and export have changed places against what the meter signs."""
 
     meter_time: datetime | None = None
     """The meter's own time, with the offset in force."""
