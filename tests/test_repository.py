@@ -404,8 +404,12 @@ FLOORS = {
     f"{PACKAGE}.coordinator": 2,
     f"{PACKAGE}.events": 2,
     f"{PACKAGE}.sessions": 2,
+    f"{PACKAGE}.statistics": 2,
     f"{PACKAGE}.trust": 2,
     f"{PACKAGE}.archive": 1,
+    f"{PACKAGE}.economy": 1,
+    f"{PACKAGE}.plausible": 1,
+    f"{PACKAGE}.polls": 1,
     f"{PACKAGE}.session": 1,
     # Names only, for every floor but the ground.
     f"{PACKAGE}.const": 1,

@@ -1,5 +1,7 @@
 """DC Charging Meter: signing energy meters of DC chargers in Home Assistant."""
 
+from functools import partial
+
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady
@@ -13,13 +15,24 @@ from .archive import ArchiveError
 from .archive_file import async_archive, async_setup_archive
 from .connection import LineInUseError, connect
 from .const import DOMAIN
-from .coordinator import DcMeterConfigEntry, DcMeterCoordinator, DcMeterData
+from .coordinator import (
+    DcMeterConfigEntry,
+    DcMeterCoordinator,
+    DcMeterData,
+    register_store,
+)
 from .downloads import async_setup_downloads
 from .entity import device_info
 from .events import announcer
 from .metering.errors import InvalidRequestError, MeterError, WrongMeterError
 from .price import price_at
-from .repairs import hide_issues, show_exchange, show_issues, show_line_in_use
+from .repairs import (
+    hide_issues,
+    show_archive_issues,
+    show_exchange,
+    show_issues,
+    show_line_in_use,
+)
 from .sessions import Sessions
 from .trust import Trust
 
@@ -37,7 +50,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Set up what all meters share."""
-    async_setup_archive(hass)
+    async_setup_archive(hass, partial(show_archive_issues, hass))
     async_setup_downloads(hass)
     async_setup_actions(hass)
     return True
@@ -125,6 +138,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
     entry.async_on_unload(sessions.pause)
 
     async def stopping(_: Event) -> None:
+        coordinator.show_exact()
+        await coordinator.keep()
         await sessions.pause()
 
     entry.async_on_unload(
@@ -144,12 +159,17 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
 async def async_unload_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> bool:
     """Unload a meter; what it had to say is no longer shown."""
     await entry.runtime_data.sessions.quiet()
+    coordinator = entry.runtime_data.coordinator
+    if coordinator.last_update_success:
+        coordinator.show_exact()
+    await coordinator.keep()
     if unloaded := await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         hide_issues(hass, entry)
     return unloaded
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
-    """Take back what was said of an entry that could not be set up."""
+    """Take back what was said of the entry, and forget its registers; receipts stay."""
     show_exchange(hass, entry, None)
     show_line_in_use(hass, entry, None)
+    await register_store(hass, entry).async_remove()

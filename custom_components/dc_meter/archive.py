@@ -68,6 +68,17 @@ class Record:
     body: Mapping[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArchiveSummary:
+    """How much there is."""
+
+    records: int
+    size_bytes: int
+    schema_version: int
+    last_stopped_at: datetime | None
+    """When the newest finished session was kept."""
+
+
 class ArchiveError(Exception):
     """The archive cannot be read or written; the reason is in the message."""
 
@@ -83,6 +94,8 @@ class Archive:
         """Take an open connection; use ``open`` instead."""
         self._connection = connection
         self._lock = threading.Lock()
+        self.failure: str | None = None
+        """Why the last record could not be written; None when it was."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -161,8 +174,43 @@ class Archive:
                         _digest(previous, meter, transaction_id, kind, written, text),
                     ),
                 )
-        except (sqlite3.Error, OSError, ValueError, RecursionError) as err:
+        except (sqlite3.Error, OSError) as err:
+            self.failure = str(err)
             raise ArchiveError(str(err)) from err
+        except (ValueError, RecursionError) as err:
+            raise ArchiveError(str(err)) from err
+        self.failure = None
+
+    def try_to_write(self) -> None:
+        """Find out whether a record could be written, without writing one."""
+        try:
+            # As durable as a record, and what is written is what is there.
+            self._execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        except ArchiveError as err:
+            self.failure = str(err)
+            raise
+        self.failure = None
+
+    def summary(self) -> ArchiveSummary:
+        """Return how much there is."""
+        try:
+            with self._lock:
+                records, size_bytes, schema_version, last = self._connection.execute(
+                    "SELECT (SELECT COUNT(*) FROM record),"
+                    " (SELECT page_count * page_size"
+                    " FROM pragma_page_count, pragma_page_size),"
+                    " (SELECT user_version FROM pragma_user_version),"
+                    " (SELECT written_at FROM record WHERE kind = 'stopped'"
+                    " ORDER BY number DESC LIMIT 1)"
+                ).fetchone()
+        except sqlite3.Error as err:
+            raise ArchiveError(str(err)) from err
+        return ArchiveSummary(
+            records=records,
+            size_bytes=size_bytes,
+            schema_version=schema_version,
+            last_stopped_at=None if last is None else datetime.fromisoformat(last),
+        )
 
     def latest(self, meter: str, kinds: Collection[RecordKind]) -> Record | None:
         """Return the newest record of these kinds of a meter."""

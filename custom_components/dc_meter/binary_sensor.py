@@ -1,8 +1,7 @@
 """Binary sensors of a meter."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, override
+from typing import override
 
 from homeassistant.components.binary_sensor import (
     BinarySensorDeviceClass,
@@ -14,19 +13,17 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import DcMeterConfigEntry, DcMeterCoordinator
-from .entity import DcMeterEntity
-from .metering.meter import Capability, Meter
+from .entity import DcMeterValueDescription, DcMeterValueEntity, has
+from .metering.meter import Capability
 
 PARALLEL_UPDATES = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class DcMeterBinarySensorDescription(BinarySensorEntityDescription):
+class DcMeterBinarySensorDescription(
+    DcMeterValueDescription[bool | None], BinarySensorEntityDescription
+):
     """What a binary sensor takes from the meter."""
-
-    value_fn: Callable[[DcMeterCoordinator], bool | None]
-    attributes_fn: Callable[[DcMeterCoordinator], dict[str, Any]] | None = None
-    exists_fn: Callable[[Meter], bool] = lambda _: True
 
 
 def _problem(coordinator: DcMeterCoordinator) -> bool | None:
@@ -51,7 +48,7 @@ BINARY_SENSORS = (
         attributes_fn=lambda coordinator: {
             "error_words": list(coordinator.data.error_words or ())
         },
-        exists_fn=lambda meter: Capability.ERROR_STATE in meter.capabilities,
+        exists_fn=has(Capability.ERROR_STATE),
     ),
 )
 
@@ -70,7 +67,7 @@ async def async_setup_entry(
     )
 
 
-class DcMeterBinarySensor(DcMeterEntity, BinarySensorEntity):
+class DcMeterBinarySensor(DcMeterValueEntity, BinarySensorEntity):
     """A yes or no of a meter."""
 
     entity_description: DcMeterBinarySensorDescription
@@ -80,11 +77,3 @@ class DcMeterBinarySensor(DcMeterEntity, BinarySensorEntity):
     def is_on(self) -> bool | None:
         """The answer."""
         return self.entity_description.value_fn(self.coordinator)
-
-    @property
-    @override
-    def extra_state_attributes(self) -> dict[str, Any] | None:
-        """What belongs to the answer."""
-        if (attributes_fn := self.entity_description.attributes_fn) is None:
-            return None
-        return attributes_fn(self.coordinator)

@@ -58,23 +58,29 @@ from .const import (
     CONF_CHARGE_POINT_ID,
     CONF_CHARGE_POINT_TYPE,
     CONF_CLOCK_INTERVAL,
+    CONF_CURRENT_BOUND,
     CONF_FRAMER,
     CONF_LABEL_KEY,
+    CONF_LONGEST_WAIT,
     CONF_LOW_SIDE_SENSING,
     CONF_METER,
     CONF_PARITY,
+    CONF_POWER_BOUND,
     CONF_PRICE,
     CONF_PRICE_ENTITY,
+    CONF_RECORDING,
     CONF_RETRIES,
     CONF_RETRY_DELAY,
     CONF_SHOW_USER_ID,
     CONF_STOPBITS,
     CONF_TARIFF_TEXT,
+    CONF_VOLTAGE_BOUND,
     DOMAIN,
     METER_DCT1,
     METER_IEM_DCR,
 )
 from .coordinator import DcMeterData
+from .economy import Economy, Recording
 from .metering.dct1_search import Dct1Search, FoundDct1, Line
 from .metering.errors import (
     InvalidAddressError,
@@ -88,6 +94,7 @@ from .metering.meter import MeterIdentity
 from .trust import TrustOrigin, is_same_key
 
 SECTION_ADVANCED = "advanced"
+SECTION_ECONOMY = "economy"
 
 OPTION_KEYS = {
     METER_DCT1: (CONF_LOW_SIDE_SENSING,),
@@ -195,19 +202,50 @@ PRICE: VolDictType = {
 }
 LABEL_KEY: VolDictType = {vol.Optional(CONF_LABEL_KEY): TextSelector()}
 
+ECONOMY_SCHEMA = vol.Schema(
+    {
+        vol.Required(key, default=float(getattr(Economy(), field))): NumberSelector(
+            NumberSelectorConfig(
+                min=minimum,
+                max=maximum,
+                step=step,
+                unit_of_measurement=unit,
+                mode=NumberSelectorMode.BOX,
+            )
+        )
+        for key, field, minimum, maximum, step, unit in (
+            (CONF_VOLTAGE_BOUND, "voltage_v", 0.1, 100, 0.1, "V"),
+            (CONF_CURRENT_BOUND, "current_a", 0.01, 100, 0.01, "A"),
+            (CONF_POWER_BOUND, "power_w", 1, 100_000, 1, "W"),
+            (CONF_LONGEST_WAIT, "longest_wait_s", 5, 3600, 1, "s"),
+        )
+    }
+)
+RECORDING: VolDictType = {
+    vol.Required(CONF_RECORDING, default=Recording.EVERY_CHANGE.value): _choice(
+        CONF_RECORDING, *Recording
+    ),
+    vol.Required(SECTION_ECONOMY, default=dict): section(
+        ECONOMY_SCHEMA, {"collapsed": True}
+    ),
+}
+
 OPTIONS_SCHEMAS = {
     METER_DCT1: vol.Schema(
         {
             vol.Required(CONF_LOW_SIDE_SENSING, default=True): BooleanSelector(),
             **PRICE,
             **LABEL_KEY,
+            **RECORDING,
         }
     ),
-    METER_IEM_DCR: vol.Schema({**IEM_DCR_OPTIONS, **PRICE, **LABEL_KEY}),
+    METER_IEM_DCR: vol.Schema({**IEM_DCR_OPTIONS, **PRICE, **LABEL_KEY, **RECORDING}),
 }
 
 # As the meter leaves the factory.
 IEM_DCR_FACTORY = {CONF_URL: "192.168.60.12"}
+
+_SECTIONS = {SECTION_ADVANCED: ADVANCED_SCHEMA, SECTION_ECONOMY: ECONOMY_SCHEMA}
 
 # Short, since every entity id begins with it; the device shows the whole model.
 _NAMES = {METER_DCT1: "DCT1", METER_IEM_DCR: "IEM-DCR"}
@@ -333,8 +371,9 @@ def _form(settings: Mapping[str, Any]) -> dict[str, Any]:
             form[CONF_PARITY]
         ]
         form[CONF_STOPBITS] = str(form[CONF_STOPBITS])
-    advanced = {str(key) for key in ADVANCED_SCHEMA.schema}
-    form[SECTION_ADVANCED] = {key: form.pop(key) for key in advanced & settings.keys()}
+    for name, schema in _SECTIONS.items():
+        fields = {str(key) for key in schema.schema}
+        form[name] = {key: form.pop(key) for key in fields & settings.keys()}
     return form
 
 
@@ -773,8 +812,9 @@ class DcMeterOptionsFlow(OptionsFlowWithReload):
         kind = self.config_entry.data[CONF_METER]
         errors: dict[str, str] = {}
         if user_input is not None:
-            options = user_input | user_input.get(SECTION_ADVANCED, {})
-            options.pop(SECTION_ADVANCED, None)
+            options = dict(user_input)
+            for name in _SECTIONS.keys() & user_input.keys():
+                options |= options.pop(name)
             try:
                 _check_texts(options)
                 await self._confirm_key(options.pop(CONF_LABEL_KEY, ""))

@@ -11,7 +11,10 @@ from weakref import WeakValueDictionary
 from modbus_connection import ModbusSerialParams, ModbusTcpParams, ModbusUnit
 
 from homeassistant.components.modbus import async_get_temporary_unit, async_get_unit
-from homeassistant.components.modbus.connection import DATA_MODBUS_CONNECTIONS
+from homeassistant.components.modbus.connection import (
+    DATA_MODBUS_CONNECTIONS,
+    async_get_connection_info,
+)
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import (
     CONF_ADDRESS,
@@ -158,6 +161,26 @@ def connect(hass: HomeAssistant, entry: ConfigEntry) -> Meter:
             raise _in_use(hass, params) from err
         return _dct1(hass, unit, settings)
     return _iem_dcr(hass, settings)
+
+
+def line_of(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, Any] | None:
+    """Return who else is on a meter's line, for diagnostics; None where it shares none."""
+    for line in async_get_connection_info(hass):
+        if entry.entry_id in line.units:
+            return {
+                "endpoint": str(line.endpoint),
+                "connected": line.connected,
+                "users": [
+                    {
+                        "integration": user.domain,
+                        "this_meter": user is entry,
+                        "units": units,
+                    }
+                    for entry_id, units in line.units.items()
+                    if (user := hass.config_entries.async_get_entry(entry_id))
+                ],
+            }
+    return None
 
 
 @asynccontextmanager

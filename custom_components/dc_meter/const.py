@@ -32,6 +32,12 @@ CONF_PRICE: Final = "price"
 CONF_PRICE_ENTITY: Final = "price_entity"
 CONF_LABEL_KEY: Final = "label_key"
 
+CONF_RECORDING: Final = "recording"
+CONF_VOLTAGE_BOUND: Final = "voltage_bound"
+CONF_CURRENT_BOUND: Final = "current_bound"
+CONF_POWER_BOUND: Final = "power_bound"
+CONF_LONGEST_WAIT: Final = "longest_wait"
+
 EVENT_DC_METER: Final = f"{DOMAIN}_event"
 EVENT_STARTED: Final = "transaction_started"
 EVENT_STOPPED: Final = "transaction_stopped"

@@ -1,12 +1,16 @@
 """The base of every entity of a meter."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, override
+
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import EntityDescription
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .const import DOMAIN
 from .coordinator import DcMeterCoordinator
-from .metering.meter import MeterIdentity
+from .metering.meter import Capability, Meter, MeterIdentity
 
 
 def device_info(identity: MeterIdentity) -> DeviceInfo:
@@ -34,3 +38,31 @@ class DcMeterEntity(CoordinatorEntity[DcMeterCoordinator]):
         identity = coordinator.meter.identity
         self._attr_device_info = device_info(identity)
         self._attr_unique_id = f"{identity.serial_number}_{description.key}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DcMeterValueDescription[T](EntityDescription):
+    """What an entity shows of the last reading, the running session, or the meter."""
+
+    value_fn: Callable[[DcMeterCoordinator], T]
+    attributes_fn: Callable[[DcMeterCoordinator], dict[str, Any]] | None = None
+    exists_fn: Callable[[Meter], bool] = lambda _: True
+
+
+def has(capability: Capability) -> Callable[[Meter], bool]:
+    """Return what tells whether a meter has a capability."""
+    return lambda meter: capability in meter.capabilities
+
+
+class DcMeterValueEntity(DcMeterEntity):
+    """An entity that shows a value; its platform says as what."""
+
+    entity_description: DcMeterValueDescription[Any]
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, Any] | None:
+        """What belongs to the value."""
+        if (attributes_fn := self.entity_description.attributes_fn) is None:
+            return None
+        return attributes_fn(self.coordinator)

@@ -7,13 +7,15 @@ from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
 
 from .actions import translated_errors
+from .archive_file import ARCHIVE_HEALTH
 from .connection import line_settings, modbus_params
 from .const import DOMAIN
 from .coordinator import DcMeterConfigEntry
 from .metering.meter import Notice
+from .plausible import LIFETIME, TRANSACTION
 from .trust import TrustOrigin
 
 KEY_CHANGED = "key_changed"
@@ -21,8 +23,18 @@ FOREIGN_TRANSACTION = "foreign_transaction"
 METER_EXCHANGED = "meter_exchanged"
 LINE_IN_USE = "line_in_use"
 
-_WHILE_LOADED = (*Notice, KEY_CHANGED, FOREIGN_TRANSACTION)
-_FIXABLE = (KEY_CHANGED, FOREIGN_TRANSACTION)
+ARCHIVE_UNUSABLE = "archive_unusable"
+ARCHIVE_DAMAGED = "archive_damaged"
+CLOCK_OFF = "clock_off"
+REGISTER_REFUSED = "register_refused"
+
+_LEARN_MORE = "https://github.com/dc-meter/dc-meter#when-something-is-wrong"
+
+_REGISTERS = {f"{REGISTER_REFUSED}_{key}": key for key in (*LIFETIME, *TRANSACTION)}
+"""The registers by the key of their issue: each steps, and is taken, on its own."""
+
+_WHILE_LOADED = (*Notice, KEY_CHANGED, FOREIGN_TRANSACTION, CLOCK_OFF, *_REGISTERS)
+_FIXABLE = (KEY_CHANGED, FOREIGN_TRANSACTION, *_REGISTERS)
 
 
 @callback
@@ -38,6 +50,14 @@ def show_issues(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
         }
     if data.sessions.is_foreign(data.coordinator.data):
         found[FOREIGN_TRANSACTION] = {}
+    if data.coordinator.clock_is_off:
+        found[CLOCK_OFF] = {}
+    for key, refusal in data.coordinator.refusals.items():
+        found[f"{REGISTER_REFUSED}_{key}"] = {
+            "register": _name_of(hass, f"{identity.serial_number}_{key}", key),
+            "good": str(refusal.good_wh.scaleb(-3)),
+            "refused": str(refusal.refused_wh.scaleb(-3)),
+        }
     for key in _WHILE_LOADED:
         if key not in found:
             ir.async_delete_issue(hass, DOMAIN, _issue_id(key, entry))
@@ -48,12 +68,20 @@ def show_issues(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
             _issue_id(key, entry),
             data={"entry_id": entry.entry_id, "key": key},
             is_fixable=key in _FIXABLE,
+            learn_more_url=_LEARN_MORE,
             severity=ir.IssueSeverity.ERROR
             if key == KEY_CHANGED
             else ir.IssueSeverity.WARNING,
-            translation_key=key,
+            translation_key=REGISTER_REFUSED if key in _REGISTERS else key,
             translation_placeholders={"meter": entry.title, **found[key]},
         )
+
+
+def _name_of(hass: HomeAssistant, unique_id: str, key: str) -> str:
+    """Return what a sensor is called where it is shown; its key where it is not."""
+    entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, unique_id)
+    state = hass.states.get(entity_id) if entity_id else None
+    return key if state is None else state.name
 
 
 @callback
@@ -61,6 +89,29 @@ def hide_issues(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Show nothing of a meter that is not loaded."""
     for key in _WHILE_LOADED:
         ir.async_delete_issue(hass, DOMAIN, _issue_id(key, entry))
+
+
+@callback
+def show_archive_issues(hass: HomeAssistant) -> None:
+    """Show what is wrong with the archive of all meters."""
+    health = hass.data[ARCHIVE_HEALTH]
+    for key, reason in (
+        (ARCHIVE_UNUSABLE, health.unusable),
+        (ARCHIVE_DAMAGED, health.damage),
+    ):
+        if reason is None:
+            ir.async_delete_issue(hass, DOMAIN, key)
+            continue
+        ir.async_create_issue(
+            hass,
+            DOMAIN,
+            key,
+            is_fixable=False,
+            learn_more_url=_LEARN_MORE,
+            severity=ir.IssueSeverity.ERROR,
+            translation_key=key,
+            translation_placeholders={"error": reason},
+        )
 
 
 @callback
@@ -166,6 +217,15 @@ class _KeyChangedFlow(_Flow):
             data.coordinator.async_update_listeners()
 
 
+class _RegisterRefusedFlow(_Flow):
+    """Take what the register shows now."""
+
+    @override
+    async def _decide(self) -> None:
+        coordinator = self._entry.runtime_data.coordinator
+        await coordinator.take_register(_REGISTERS[self._data["key"]])
+
+
 class _MeterExchangedFlow(_Flow):
     """Let the entry belong to the meter that answers now."""
 
@@ -221,6 +281,7 @@ _FLOWS: dict[str, type[_Flow]] = {
     KEY_CHANGED: _KeyChangedFlow,
     METER_EXCHANGED: _MeterExchangedFlow,
     FOREIGN_TRANSACTION: _ForeignTransactionFlow,
+    **dict.fromkeys(_REGISTERS, _RegisterRefusedFlow),
 }
 
 

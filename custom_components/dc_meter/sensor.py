@@ -20,12 +20,14 @@ from homeassistant.const import (
     UnitOfPower,
     UnitOfTime,
 )
-from homeassistant.core import HomeAssistant
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.event import async_call_later
 
 from .coordinator import DcMeterConfigEntry, DcMeterCoordinator
-from .entity import DcMeterEntity
-from .metering.meter import Capability, ClockState, Meter, MeterReading
+from .economy import ALWAYS, Economy, may_wait
+from .entity import DcMeterValueDescription, DcMeterValueEntity, has
+from .metering.meter import Capability, ClockState, MeterReading
 from .session import Session
 
 PARALLEL_UPDATES = 0
@@ -34,13 +36,15 @@ type _Value = str | int | float | Decimal | datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class DcMeterSensorDescription(SensorEntityDescription):
+class DcMeterSensorDescription(
+    DcMeterValueDescription[_Value], SensorEntityDescription
+):
     """What a sensor takes from the last reading, the running session, or the meter."""
 
-    value_fn: Callable[[DcMeterCoordinator], _Value]
-    attributes_fn: Callable[[DcMeterCoordinator], dict[str, Any]] | None = None
     last_reset_fn: Callable[[DcMeterCoordinator], datetime | None] = lambda _: None
-    exists_fn: Callable[[Meter], bool] = lambda _: True
+
+    waits_below: Callable[[Economy], Decimal] | None = None
+    """The change below which a value may wait to be shown; None where none may."""
 
 
 def _reading[T](
@@ -75,8 +79,9 @@ def _transaction_energy(
         now = register(reading)
         if session is None or session.start is None or now is None:
             return None
-        begin = register(session.start)
-        return None if begin is None else _kwh(now - begin)
+        begin = register(session.start.turned(reversed_=reading.reversed))
+        # The reading can be older than the begin.
+        return None if begin is None or now < begin else _kwh(now - begin)
 
     return value
 
@@ -89,13 +94,14 @@ def _trust(coordinator: DcMeterCoordinator) -> str | None:
     return None if trust.key is None else trust.key.origin
 
 
+def _poll_duration_ms(coordinator: DcMeterCoordinator) -> float | None:
+    took_s = coordinator.polls.last_duration_s
+    return None if took_s is None else took_s * 1000
+
+
 def _kwh(watt_hours: Decimal | None) -> Decimal | None:
     """Move the decimal point: exact, where a conversion through float is not."""
     return None if watt_hours is None else watt_hours.scaleb(-3)
-
-
-def _has(capability: Capability) -> Callable[[Meter], bool]:
-    return lambda meter: capability in meter.capabilities
 
 
 def _energy(
@@ -113,6 +119,7 @@ def _energy(
         suggested_display_precision=3,
         value_fn=value_fn,
         last_reset_fn=last_reset_fn,
+        waits_below=lambda _: ALWAYS,
     )
 
 
@@ -132,6 +139,7 @@ SENSORS = (
         native_unit_of_measurement=UnitOfPower.WATT,
         suggested_display_precision=0,
         value_fn=_reading(lambda reading: reading.power_w),
+        waits_below=lambda economy: economy.power_w,
     ),
     DcMeterSensorDescription(
         key="voltage",
@@ -141,6 +149,7 @@ SENSORS = (
         native_unit_of_measurement=UnitOfElectricPotential.VOLT,
         suggested_display_precision=1,
         value_fn=_reading(lambda reading: reading.voltage_v),
+        waits_below=lambda economy: economy.voltage_v,
     ),
     DcMeterSensorDescription(
         key="current",
@@ -150,6 +159,7 @@ SENSORS = (
         native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
         suggested_display_precision=2,
         value_fn=_reading(lambda reading: reading.current_a),
+        waits_below=lambda economy: economy.current_a,
     ),
     _energy(
         "transaction_energy_import",
@@ -197,7 +207,7 @@ SENSORS = (
         native_unit_of_measurement=UnitOfTime.SECONDS,
         entity_category=EntityCategory.DIAGNOSTIC,
         value_fn=_reading(lambda reading: reading.clock_offset_s),
-        exists_fn=_has(Capability.CLOCK),
+        exists_fn=has(Capability.CLOCK),
     ),
     DcMeterSensorDescription(
         key="clock_state",
@@ -206,7 +216,7 @@ SENSORS = (
         options=[state.value for state in ClockState],
         entity_category=EntityCategory.DIAGNOSTIC,
         value_fn=_reading(lambda reading: reading.clock_state),
-        exists_fn=_has(Capability.CLOCK),
+        exists_fn=has(Capability.CLOCK),
     ),
     DcMeterSensorDescription(
         key="cable_resistance",
@@ -215,7 +225,7 @@ SENSORS = (
         suggested_display_precision=3,
         entity_category=EntityCategory.DIAGNOSTIC,
         value_fn=_reading(lambda reading: reading.cable_resistance_ohm),
-        exists_fn=_has(Capability.CABLE_RESISTANCE),
+        exists_fn=has(Capability.CABLE_RESISTANCE),
     ),
     DcMeterSensorDescription(
         key="poll_duration",
@@ -226,7 +236,8 @@ SENSORS = (
         suggested_display_precision=0,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        value_fn=lambda coordinator: coordinator.poll_duration_ms,
+        value_fn=_poll_duration_ms,
+        waits_below=lambda _: ALWAYS,
     ),
 )
 
@@ -238,14 +249,17 @@ async def async_setup_entry(
 ) -> None:
     """Add the sensors this meter has."""
     coordinator = entry.runtime_data.coordinator
+    economy = Economy.chosen(entry.options)
     async_add_entities(
         DcMeterSensor(coordinator, description)
+        if economy is None or description.waits_below is None
+        else DcMeterWaitingSensor(coordinator, description, economy)
         for description in SENSORS
         if description.exists_fn(coordinator.meter)
     )
 
 
-class DcMeterSensor(DcMeterEntity, SensorEntity):
+class DcMeterSensor(DcMeterValueEntity, SensorEntity):
     """A value of a meter."""
 
     entity_description: DcMeterSensorDescription
@@ -262,10 +276,53 @@ class DcMeterSensor(DcMeterEntity, SensorEntity):
         """When a count that begins anew with each session last did."""
         return self.entity_description.last_reset_fn(self.coordinator)
 
-    @property
+
+class DcMeterWaitingSensor(DcMeterSensor):
+    """A value whose small changes wait, so that the database grows less."""
+
+    def __init__(
+        self,
+        coordinator: DcMeterCoordinator,
+        description: DcMeterSensorDescription,
+        economy: Economy,
+    ) -> None:
+        """Let changes wait below the bound of this value."""
+        super().__init__(coordinator, description)
+        assert description.waits_below is not None
+        self._bound = description.waits_below(economy)
+        self._longest_wait_s = economy.longest_wait_s
+        self._shown: _Value = None
+        self._was_available = False
+        self._stop_waiting: CALLBACK_TYPE | None = None
+
+    @callback
     @override
-    def extra_state_attributes(self) -> dict[str, Any] | None:
-        """What belongs to the value."""
-        if (attributes_fn := self.entity_description.attributes_fn) is None:
-            return None
-        return attributes_fn(self.coordinator)
+    def _handle_coordinator_update(self) -> None:
+        value = self.native_value
+        if (
+            self.coordinator.exact
+            or self.available != self._was_available
+            or not may_wait(self._shown, value, self._bound)
+        ):
+            self._show()
+        elif value != self._shown and self._stop_waiting is None:
+            self._stop_waiting = async_call_later(
+                self.hass, self._longest_wait_s, self._show
+            )
+
+    @callback
+    def _show(self, _: datetime | None = None) -> None:
+        self._end_wait()
+        self._shown, self._was_available = self.native_value, self.available
+        self.async_write_ha_state()
+
+    @callback
+    def _end_wait(self) -> None:
+        if self._stop_waiting is not None:
+            self._stop_waiting()
+            self._stop_waiting = None
+
+    @override
+    async def async_will_remove_from_hass(self) -> None:
+        """Wait no more; what there was to show is shown before it comes to this."""
+        self._end_wait()

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from hashlib import sha256
 from time import monotonic
 from typing import Any
@@ -40,6 +39,7 @@ from .metering.meter import (
     TransactionRequest,
 )
 from .metering.verdict import Objection, Reason, judge
+from .plausible import most_wh
 from .session import (
     Account,
     Gap,
@@ -55,12 +55,6 @@ from .trust import Trust
 
 RECEIPT_PATIENCE_S = 60
 """How long a meter that shows no receipt of an ended transaction is asked for it."""
-
-MAX_POWER_W = 600_000
-"""More than either meter is made for: 600 A at 1000 V."""
-
-MAX_SIGNING_S = 5
-"""How far from its last reading a meter can read what it signs."""
 
 FOREIGN = "foreign-"
 """What the id of a transaction that nobody here started begins with."""
@@ -551,9 +545,8 @@ class Sessions:
             or end.energy_import_wh is None
         ):
             return False
-        elapsed_s = monotonic() - self._last_reading_at + MAX_SIGNING_S
-        flowed_wh = Decimal(MAX_POWER_W * elapsed_s / 3600)
-        return abs(end.energy_import_wh - live.energy_import_wh) > flowed_wh
+        elapsed_s = monotonic() - self._last_reading_at + live.energy_age_s
+        return abs(end.energy_import_wh - live.energy_import_wh) > most_wh(elapsed_s)
 
     @property
     def _meter_time(self) -> datetime | None:

@@ -1,6 +1,9 @@
 """What a maintainer gets to see of a meter, whether it works or not."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+import json
 import re
 from typing import Any
 
@@ -8,23 +11,38 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from syrupy.assertion import SnapshotAssertion
 
+from custom_components.dc_meter.const import DOMAIN
 from custom_components.dc_meter.diagnostics import async_get_config_entry_diagnostics
 from homeassistant.core import HomeAssistant
+from homeassistant.util import dt as dt_util
 from simulators.dct1 import SimulatedDct1
 from simulators.iem_dcr import SimulatedIemDcr
+from simulators.line import SerialLine
+
+from .test_actions import call
+from .test_sessions import poll
 
 type Setup = Callable[[MockConfigEntry], Awaitable[None]]
 
 # What no two meters or runs have in common.
 VOLATILE = {
+    "age_s",
     "clock_offset_s",
+    "count",
     "device",
     "duration_ms",
     "duration_s",
     "durations_ms",
+    "endpoint",
+    "energy_age_s",
     "energy_interval_s",
     "energy_timeout_s",
+    "first",
+    "last",
+    "late",
+    "libraries",
     "meter_time",
+    "missed",
     "public_key",
     "url",
     "voltage_v",
@@ -76,12 +94,91 @@ async def test_diagnostics_of_a_meter_that_cannot_be_set_up_tell_why(
     """It is then that they are needed."""
     await hass.config_entries.async_setup(exchanged_entry.entry_id)
     told = await async_get_config_entry_diagnostics(hass, exchanged_entry)
-    assert told == {
-        "entry": {
-            "data": dict(exchanged_entry.data),
-            "options": dict(exchanged_entry.options),
-            "state": "setup_retry",
-            "reason": exchanged_entry.reason,
-        }
+    assert told["entry"] == {
+        "data": dict(exchanged_entry.data),
+        "options": dict(exchanged_entry.options),
+        "state": "setup_retry",
+        "reason": exchanged_entry.reason,
     }
     assert "is expected" in told["entry"]["reason"]
+    assert told["libraries"]["modbus-connection"]
+    assert told["archive"]["records"] == 0
+
+
+async def test_diagnostics_tell_what_went_wrong_and_when(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    line: SerialLine,
+) -> None:
+    """How many polls, how long they took, what they failed with, which seconds were missed."""
+    await setup(dct1_entry)
+    began = dt_util.utcnow().replace(microsecond=0)
+    await line.cut()
+    await asyncio.sleep(1.6)
+    for _ in range(2):
+        await poll(hass, dct1_entry)
+    told = (await async_get_config_entry_diagnostics(hass, dct1_entry))["poll"]
+    assert told["last_success"] is False
+    assert "unreachable" in told["last_error"]
+    errors = told["errors"]["unreachable"]
+    assert errors["count"] >= 2
+    first, last = (datetime.fromisoformat(errors[key]) for key in ("first", "last"))
+    assert began <= first <= last <= dt_util.utcnow()
+    assert told["late"] >= 1
+    assert told["missed"] >= 1
+    took = told["duration_ms"]
+    assert took["min"] <= took["median"] <= took["p99"] <= took["max"]
+
+
+async def test_diagnostics_name_the_others_on_the_line(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    line: SerialLine,
+) -> None:
+    """What they disturb can be seen."""
+    line.connect(SimulatedDct1(address=2, serial_number="OTHER"))
+    other = MockConfigEntry(
+        domain=DOMAIN,
+        unique_id="OTHER",
+        data=dct1_entry.data | {"address": 2},
+        options=dct1_entry.options,
+    )
+    other.add_to_hass(hass)
+    await setup(dct1_entry)
+    told = await async_get_config_entry_diagnostics(hass, dct1_entry)
+    assert told["line"]["users"] == [
+        {"integration": "dc_meter", "this_meter": True, "units": [1]},
+        {"integration": "dc_meter", "this_meter": False, "units": [2]},
+    ]
+
+
+ODD = ['"', "\\", "|", "é", "\u202e", "💶", "{}", "[null]", "%s", "</script>", "0"]
+
+
+async def test_diagnostics_name_nobody_whatever_they_are_called(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """During a session and after it, in the meter's own answers as in ours."""
+    await setup(meter_entry)
+    for odd in ODD:
+        secret = f"SECRET {odd} SECRET"
+        signed = secret.replace("|", "/")
+        await call(
+            hass,
+            meter_entry,
+            "start",
+            transaction_id=signed,
+            identification_data=signed,
+            tariff_text=signed,
+            client_id=secret,
+            tariff_id=secret,
+            cable_id=secret,
+            user_data={secret: [secret]},
+        )
+        for _ in range(2):
+            told = await async_get_config_entry_diagnostics(hass, meter_entry)
+            assert "SECRET" not in json.dumps(told, default=str)
+            assert told["identity"]["public_key"] == told["trust"]["public_key"]
+            await call(hass, meter_entry, "stop")

@@ -6,7 +6,6 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from syrupy.assertion import SnapshotAssertion
 
-from custom_components.dc_meter.diagnostics import async_get_config_entry_diagnostics
 from homeassistant.const import (
     ATTR_ENTITY_ID,
     SERVICE_TURN_OFF,
@@ -22,7 +21,7 @@ from simulators.dct1 import SimulatedDct1
 from simulators.iem_dcr import SimulatedIemDcr
 from simulators.line import SerialLine
 
-from .conftest import device_of, entity_of, state_of
+from .conftest import entity_of, state_of
 
 type Setup = Callable[[MockConfigEntry], Awaitable[None]]
 
@@ -210,32 +209,3 @@ async def test_a_clock_that_is_off_shows(
     assert float(state_of(hass, iem_dcr_entry, "clock_offset")) == pytest.approx(
         90, abs=1
     )
-
-
-async def test_diagnostics_help_and_do_not_tell_who_charged(
-    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
-) -> None:
-    """Keys, registers and timings are in; users are not."""
-    await setup(meter_entry)
-    await hass.services.async_call(
-        "dc_meter",
-        "start_transaction",
-        {
-            "device_id": device_of(hass, meter_entry),
-            "identification_data": "SECRET-CARD",
-            "client_id": "SECRET-CLIENT",
-            "user_data": "SECRET-DATA",
-        },
-        blocking=True,
-    )
-    for _ in range(2):
-        diagnostics = await async_get_config_entry_diagnostics(hass, meter_entry)
-        assert "SECRET" not in repr(diagnostics)
-        assert meter_entry.runtime_data.meter.identity.public_key in repr(diagnostics)
-        assert diagnostics["reading"]["energy_import_wh"] == "446540"
-        await hass.services.async_call(
-            "dc_meter",
-            "stop_transaction",
-            {"device_id": device_of(hass, meter_entry)},
-            blocking=True,
-        )
