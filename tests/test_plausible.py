@@ -81,9 +81,9 @@ def shown(registers: Registers, *counts: tuple[float, int | None]) -> list[int |
             [100, None, None, None, None],
         ),
         (
-            "a meter that was reset is not believed when it reaches the old value",
-            [(0, 100), (1, 5), (2, 6), (50, 101)],
-            [100, None, None, None],
+            "what fell is believed again when it passes what it showed",
+            [(0, 100), (1, 95), (2, 96), (50, 101)],
+            [100, None, None, 101],
         ),
         ("unknown is no value", [(0, 100), (1, None), (2, 101)], [100, None, 101]),
     ],

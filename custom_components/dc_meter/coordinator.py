@@ -195,7 +195,7 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
                 now[key].good_wh,
             )
         for key in before.keys() - now.keys():
-            LOGGER.warning("%s: %s is shown again", self.name, key)
+            LOGGER.info("%s: %s is shown again", self.name, key)
         if now.keys() - before.keys() and self.data is not None:
             self.show_exact()
 

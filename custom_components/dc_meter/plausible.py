@@ -1,8 +1,8 @@
 """What a register can show, after what it was last believed to show.
 
 A register only rises, and no faster than the meter can measure. What does otherwise is
-refused: a disturbed reading until the next good one, a lasting step (a meter that was reset)
-until its owner takes the new value.
+refused: a disturbed reading until the next good one, a register that fell until it has passed
+what it showed, a lasting jump for good, and any of them until its owner takes the new value.
 """
 
 from collections.abc import Iterator, Mapping
@@ -59,21 +59,23 @@ class Register:
     """The last one refused; None when the last one was believed."""
 
     step: Count | None = None
-    """The last of those refused that follow each other: what is not believed sooner just
-    because time has passed."""
+    """The last of those that jumped and follow each other: they came too early, so they are
+    not believed just because time has passed since."""
 
     first_refused_wh: Decimal | None = None
 
     def judge(self, wh: Decimal, at_s: float) -> bool:
         """Tell whether to believe what the register shows."""
         count = Count(wh=wh, at_s=at_s)
-        if (self.good is None or count.follows(self.good)) and not count.follows(
-            self.step
+        if self.good is None or (
+            count.follows(self.good) and not count.follows(self.step)
         ):
             self.good, self.refused, self.step = count, None, None
             self.first_refused_wh = None
             return True
-        if count.follows(self.step) or count.follows(self.refused):
+        if wh > self.good.wh and (
+            count.follows(self.step) or count.follows(self.refused)
+        ):
             self.step = count
         self.refused = count
         if self.first_refused_wh is None:

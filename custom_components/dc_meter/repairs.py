@@ -5,6 +5,7 @@ from typing import Any, override
 
 from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
 from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
@@ -14,7 +15,7 @@ from .archive_file import ARCHIVE_HEALTH
 from .connection import line_settings, modbus_params
 from .const import DOMAIN
 from .coordinator import DcMeterConfigEntry
-from .metering.meter import Notice
+from .metering.meter import MeterIdentity, Notice
 from .plausible import LIFETIME, TRANSACTION
 from .trust import TrustOrigin
 
@@ -54,7 +55,7 @@ def show_issues(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
         found[CLOCK_OFF] = {}
     for key, refusal in data.coordinator.refusals.items():
         found[f"{REGISTER_REFUSED}_{key}"] = {
-            "register": _name_of(hass, f"{identity.serial_number}_{key}", key),
+            "register": f"{entry.title} {_name_of(hass, identity, key)}",
             "good": str(refusal.good_wh.scaleb(-3)),
             "refused": str(refusal.refused_wh.scaleb(-3)),
         }
@@ -77,11 +78,14 @@ def show_issues(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
         )
 
 
-def _name_of(hass: HomeAssistant, unique_id: str, key: str) -> str:
-    """Return what a sensor is called where it is shown; its key where it is not."""
-    entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, unique_id)
-    state = hass.states.get(entity_id) if entity_id else None
-    return key if state is None else state.name
+def _name_of(hass: HomeAssistant, identity: MeterIdentity, key: str) -> str:
+    """Return what a sensor is called; its key before it has been shown for the first time."""
+    registry = er.async_get(hass)
+    entity_id = registry.async_get_entity_id(
+        Platform.SENSOR, DOMAIN, f"{identity.serial_number}_{key}"
+    )
+    entity = registry.async_get(entity_id) if entity_id else None
+    return (entity and (entity.name or entity.original_name)) or key
 
 
 @callback

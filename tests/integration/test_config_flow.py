@@ -558,3 +558,32 @@ async def test_options_of_an_iem_dcr(
     await hass.async_block_till_done(wait_background_tasks=True)
     assert iem_dcr_entry.options["retries"] == 1
     assert state_of(hass, iem_dcr_entry, "tariff_text") == "0,10 EUR/kWh"
+
+
+async def test_options_can_make_recording_economical(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Bounds come from the section of the form, and are offered again as they were chosen."""
+    await setup(meter_entry)
+    kind: dict[str, Any] = (
+        {"low_side_sensing": True}
+        if meter_entry.data["meter"] == "dct1"
+        else {"advanced": ADVANCED}
+    )
+    bounds = {
+        "voltage_bound": 1.5,
+        "current_bound": 0.5,
+        "power_bound": 200.0,
+        "longest_wait": 30.0,
+    }
+    result = await hass.config_entries.options.async_init(meter_entry.entry_id)
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], kind | {"recording": "economical", "economy": bounds}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert meter_entry.options["recording"] == "economical"
+    assert bounds.items() <= meter_entry.options.items()
+    result = await hass.config_entries.options.async_init(meter_entry.entry_id)
+    offered = result["data_schema"].schema["economy"].schema.schema
+    assert {str(key): key.description["suggested_value"] for key in offered} == bounds

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 import json
 from typing import Any, override
@@ -681,6 +681,20 @@ async def test_diagnostics_can_be_written_down(connect: Connect) -> None:
     assert diagnostics["words"].keys() == diagnostics["duration_s"].keys()
     assert diagnostics["errors"]["timeout"]["count"] == 1
     assert diagnostics["word_order_known"] == "confirmed"
+
+
+async def test_a_reading_says_how_old_its_energies_are(connect: Connect) -> None:
+    """They are judged by when they were read, where that is seldom."""
+    bench = await connect(SimulatedDct1(block_delay_s=0.4), low_side_sensing=False)
+    await bench.meter.identify()
+    await bench.meter.read()
+    await asyncio.sleep(0.6)
+    first = await bench.meter.read()
+    await asyncio.sleep(0.3)
+    second = await bench.meter.read()
+    assert 0.2 < second.energy_age_s - first.energy_age_s < 1
+    assert first.reversed
+    assert first == replace(second, voltage_v=first.voltage_v)
 
 
 @pytest.mark.parametrize(
