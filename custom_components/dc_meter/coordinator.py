@@ -226,6 +226,8 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
     def _stepped(self, steps: Mapping[str, Any]) -> None:
         for key, wh in steps.items():
             self._steps.add(f"{self.meter.identity.serial_number}_{key}", wh)
+        if steps:
+            self._keep_soon()
 
     @callback
     def _keep_soon(self, within_s: float = 0) -> None:

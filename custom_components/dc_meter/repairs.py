@@ -133,6 +133,7 @@ def show_exchange(
         issue_id,
         data={"entry_id": entry.entry_id, "key": METER_EXCHANGED, **details},
         is_fixable=True,
+        learn_more_url=_LEARN_MORE,
         severity=ir.IssueSeverity.ERROR,
         translation_key=METER_EXCHANGED,
         translation_placeholders={"meter": entry.title, **details},

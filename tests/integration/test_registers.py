@@ -14,11 +14,8 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 )
 from pytest_homeassistant_custom_component.typing import RecorderInstanceContextManager
 
-from homeassistant.components.recorder import (
-    EVENT_RECORDER_5MIN_STATISTICS_GENERATED,
-    Recorder,
-)
-from homeassistant.const import STATE_UNKNOWN
+from homeassistant.components.recorder import Recorder
+from homeassistant.const import EVENT_RECORDER_5MIN_STATISTICS_GENERATED, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
