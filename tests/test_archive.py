@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+import hashlib
+import json
 from pathlib import Path
 import signal
 import sqlite3
@@ -144,6 +146,109 @@ def test_an_archive_of_a_newer_version_is_refused(path: Path) -> None:
         Archive.open(path)
 
 
+VERSION_1 = """
+CREATE TABLE record (
+    number INTEGER PRIMARY KEY,
+    meter TEXT NOT NULL,
+    transaction_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    written_at TEXT NOT NULL,
+    body TEXT NOT NULL,
+    previous TEXT NOT NULL,
+    hash TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE INDEX record_of_transaction ON record (meter, transaction_id, number);
+CREATE TRIGGER record_is_never_changed BEFORE UPDATE ON record
+    BEGIN SELECT RAISE(ABORT, 'a record is never changed'); END;
+CREATE TRIGGER record_is_never_removed BEFORE DELETE ON record
+    BEGIN SELECT RAISE(ABORT, 'a record is never removed'); END;
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.fixture
+def version_1(path: Path) -> Path:
+    """Make an archive of a thousand records as the first version wrote them."""
+    path.parent.mkdir()
+    file = sqlite3.connect(path)
+    file.execute("PRAGMA journal_mode = WAL")
+    file.executescript(VERSION_1)
+    link = ""
+    for number in range(1000):
+        fields = (METER, f"T{number}", "stopped", NOW.isoformat(), '{"of": "Größe"}')
+        text = json.dumps([link, *fields], ensure_ascii=False)
+        previous, link = link, hashlib.sha256(text.encode()).hexdigest()
+        file.execute(
+            "INSERT INTO record VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
+            (*fields, previous, link),
+        )
+    file.commit()
+    file.close()
+    return path
+
+
+def made_of(path: Path) -> tuple[int, list[str]]:
+    """Return a file's version, and the names of all it is made of."""
+    file = sqlite3.connect(path)
+    (version,) = file.execute("PRAGMA user_version").fetchone()
+    names = file.execute("SELECT name FROM sqlite_schema ORDER BY name").fetchall()
+    file.close()
+    return version, [name for (name,) in names]
+
+
+def test_an_archive_of_an_older_version_is_brought_up_to_date(
+    version_1: Path, tmp_path: Path
+) -> None:
+    """With every record as it was, and made of the same as a new one."""
+    archive = Archive.open(version_1)
+    assert archive.check_chain() is None
+    (record,) = archive.of_transaction(METER, "T999")
+    assert record.number == 1000
+    assert record.body == {"of": "Größe"}
+    write(archive, "next")
+    assert archive.check_chain() is None
+    archive.close()
+    Archive.open(tmp_path / "new.db").close()
+    assert made_of(version_1) == made_of(tmp_path / "new.db")
+
+
+MIGRATION = """
+import itertools, os, signal, sqlite3, sys
+from pathlib import Path
+from custom_components.dc_meter.archive import Archive
+connect = sqlite3.connect
+instructions = itertools.count(1)
+def perish():
+    if next(instructions) == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+def connect_perishably(*args, **options):
+    connection = connect(*args, **options)
+    connection.set_progress_handler(perish, 1)
+    return connection
+sqlite3.connect = connect_perishably
+Archive.open(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("instructions", [1, 100, 10_000, 20_000, 25_000])
+def test_an_update_that_is_killed_leaves_the_version_before(
+    version_1: Path, instructions: int
+) -> None:
+    """However far it had come, the file is as it was and can be brought up to date."""
+    before = made_of(version_1)
+    killed = subprocess.run(
+        [sys.executable, "-c", MIGRATION, str(version_1), str(instructions)],
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert made_of(version_1) == before
+    archive = Archive.open(version_1)
+    assert archive.check_chain() is None
+    assert archive.of_transaction(METER, "T999")
+    archive.close()
+    assert made_of(version_1)[0] == SCHEMA_VERSION
+
+
 def test_a_folder_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
     """The reason is in the error."""
     (tmp_path / "file").write_text("")
@@ -177,6 +282,8 @@ def test_threads_take_turns(archive: Archive) -> None:
 WRITER = """
 import sys
 from datetime import UTC, datetime
+import hashlib
+import json
 from pathlib import Path
 from custom_components.dc_meter.archive import Archive, RecordKind
 archive = Archive.open(Path(sys.argv[1]))

@@ -12,9 +12,8 @@ import sqlite3
 import threading
 from typing import Any, Self
 
-SCHEMA_VERSION = 1
-
-_SCHEMA = """
+_VERSIONS = (
+    """
 CREATE TABLE record (
     number INTEGER PRIMARY KEY,
     meter TEXT NOT NULL,
@@ -30,7 +29,16 @@ CREATE TRIGGER record_is_never_changed BEFORE UPDATE ON record
     BEGIN SELECT RAISE(ABORT, 'a record is never changed'); END;
 CREATE TRIGGER record_is_never_removed BEFORE DELETE ON record
     BEGIN SELECT RAISE(ABORT, 'a record is never removed'); END;
-"""
+""",
+    """
+CREATE INDEX record_of_kind ON record (meter, kind, number);
+CREATE INDEX record_stopped ON record (number, meter, unixepoch(written_at))
+    WHERE kind = 'stopped';
+""",
+)
+"""What each version of the schema adds to the one before; never changed once released."""
+
+SCHEMA_VERSION = len(_VERSIONS)
 
 
 class RecordKind(StrEnum):
@@ -308,12 +316,14 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        connection.executescript(
-            f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;"
-        )
-    elif version > SCHEMA_VERSION:
+    if version > SCHEMA_VERSION:
         raise ArchiveError(f"written by a newer version ({version})")
+    if version < SCHEMA_VERSION:
+        # In one transaction: whatever stops it leaves the file as it was, so none is copied.
+        connection.executescript(
+            f"BEGIN IMMEDIATE;{''.join(_VERSIONS[version:])}"
+            f"PRAGMA user_version = {SCHEMA_VERSION};COMMIT;"
+        )
 
 
 def _digest(previous: str, *fields: str) -> str:
