@@ -1,6 +1,6 @@
 """What automations call: start and stop a transaction, find receipts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ from homeassistant.helpers.typing import VolDictType
 from homeassistant.util import dt as dt_util
 from homeassistant.util.json import json_loads
 
-from .archive import ArchiveError
+from .archive import Archive, ArchiveError
 from .archive_file import async_archive
 from .const import DOMAIN
 from .coordinator import DcMeterConfigEntry
@@ -47,8 +47,8 @@ from .metering.meter import (
     TransactionRequest,
 )
 from .metering.verdict import Verdict
-from .receipts import Query, find
-from .session import Account, Particulars
+from .receipts import Page, Query, count, find, page
+from .session import Particulars
 
 ACTION_START = "start_transaction"
 ACTION_STOP = "stop_transaction"
@@ -256,7 +256,9 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         await data.coordinator.async_refresh()
         return outcome_data(outcome)
 
-    async def find_receipts(call: ServiceCall) -> list[Account]:
+    async def find_receipts[T](
+        call: ServiceCall, find: Callable[[Archive, Query], T]
+    ) -> T:
         """Find what the call asks for; without a device at all meters."""
         meter = None
         if ATTR_DEVICE_ID in call.data:
@@ -275,11 +277,14 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             )
 
     async def get_receipts(call: ServiceCall) -> ServiceResponse:
-        accounts = await find_receipts(call)
+        def newest(archive: Archive, query: Query) -> tuple[int, Page]:
+            return count(archive, query), page(archive, query, limit=call.data["limit"])
+
+        total, newest_page = await find_receipts(call, newest)
         return {
-            "total": len(accounts),
+            "total": total,
             "receipts": [
-                account_data(account) for account in accounts[-call.data["limit"] :]
+                account_data(account) for account in reversed(newest_page.accounts)
             ],
         }
 
@@ -293,7 +298,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
                 translation_key="folder_not_allowed",
                 translation_placeholders={"folder": folder},
             )
-        accounts = await find_receipts(call)
+        accounts = await find_receipts(call, find)
         if not accounts:
             raise ServiceValidationError(
                 translation_domain=DOMAIN, translation_key="nothing_to_export"

@@ -65,10 +65,18 @@ class RecordKind(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Link:
+    """A record's place in the chain; its hash speaks for every record up to it."""
+
+    number: int
+    hash: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
     """One line of the archive."""
 
-    number: int
+    link: Link
     meter: str
     transaction_id: str
     kind: RecordKind
@@ -85,6 +93,19 @@ class ArchiveSummary:
     schema_version: int
     last_stopped_at: datetime | None
     """When the newest finished session was kept."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """Which finished sessions; None is any."""
+
+    meter: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """When the session ended, to the second; ``until`` itself does not count."""
+
+    says: tuple[Mapping[str, str], ...] = ()
+    """JSON paths into the body and texts: of each mapping, one path leads to its text."""
 
 
 class ArchiveError(Exception):
@@ -227,38 +248,36 @@ class Archive:
                 "SELECT * FROM record WHERE meter = ?"
                 " AND kind IN (SELECT value FROM json_each(?))"
                 " ORDER BY number DESC LIMIT 1",
-                meter,
-                json.dumps(sorted(kinds)),
+                (meter, json.dumps(sorted(kinds))),
             ),
             None,
         )
 
     def stopped(
-        self, *, meter: str | None, since: datetime | None, until: datetime | None
+        self, selection: Selection, *, limit: int, before: int | None = None
     ) -> tuple[Record, ...]:
-        """Return the finished sessions that ended within these bounds, oldest first.
-
-        ``meter`` None is every meter; ``since`` counts, ``until`` does not.
-        """
+        """Return finished sessions, newest first, from before a record's number on."""
+        before = _BEYOND if before is None else before
         return tuple(
-            record
-            for record in self._records(
-                "SELECT * FROM record WHERE kind = 'stopped' AND (? = '' OR meter = ?)"
-                " ORDER BY number",
-                meter or "",
-                meter or "",
+            self._records(
+                f"SELECT * {_STOPPED} ORDER BY number DESC LIMIT :limit",
+                {**_named(selection), "before": before, "limit": limit},
             )
-            if (since is None or record.written_at >= since)
-            and (until is None or record.written_at < until)
         )
+
+    def count_stopped(self, selection: Selection) -> int:
+        """Return how many finished sessions there are."""
+        ((count,),) = self._rows(
+            f"SELECT count(*) {_STOPPED}", {**_named(selection), "before": _BEYOND}
+        )
+        return int(count)
 
     def of_kind(self, meter: str, kind: RecordKind) -> tuple[Record, ...]:
         """Return a meter's records of one kind, oldest first."""
         return tuple(
             self._records(
                 "SELECT * FROM record WHERE meter = ? AND kind = ? ORDER BY number",
-                meter,
-                kind,
+                (meter, kind),
             )
         )
 
@@ -268,8 +287,7 @@ class Archive:
             self._records(
                 "SELECT * FROM record WHERE meter = ? AND transaction_id = ?"
                 " ORDER BY number",
-                meter,
-                transaction_id,
+                (meter, transaction_id),
             )
         )
 
@@ -294,21 +312,54 @@ class Archive:
             raise ArchiveError(str(err)) from err
         return None
 
-    def _records(self, query: str, *values: str) -> Iterator[Record]:
+    def _rows(self, query: str, values: _Values) -> list[tuple[Any, ...]]:
         try:
             with self._lock:
-                rows = self._connection.execute(query, values).fetchall()
+                return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as err:
             raise ArchiveError(str(err)) from err
-        for number, meter, transaction_id, kind, written_at, body, *_ in rows:
+
+    def _records(self, query: str, values: _Values) -> Iterator[Record]:
+        rows = self._rows(query, values)
+        for number, meter, transaction_id, kind, written_at, body, _, hash_ in rows:
             yield Record(
-                number=number,
+                link=Link(number=number, hash=hash_),
                 meter=meter,
                 transaction_id=transaction_id,
                 kind=RecordKind(kind),
                 written_at=datetime.fromisoformat(written_at),
                 body=json.loads(body),
             )
+
+
+type _Values = Mapping[str, str | int | None] | tuple[str, ...]
+
+# The index alone answers all but what a record says, so that old sessions cost no reading. The
+# planner would rather read the records.
+_STOPPED = """
+FROM record INDEXED BY record_stopped
+WHERE kind = 'stopped'
+    AND number < :before
+    AND meter = coalesce(:meter, meter)
+    AND unixepoch(written_at) >= :since
+    AND unixepoch(written_at) < :until
+    AND NOT EXISTS (
+        SELECT 1 FROM json_each(:says) AS one
+        WHERE NOT EXISTS (
+            SELECT 1 FROM json_each(one.value) AS way
+            WHERE json_extract(body, way.key) = way.value))
+"""
+_BEYOND = 2**63 - 1
+
+
+def _named(selection: Selection) -> dict[str, str | int | None]:
+    since, until = selection.since, selection.until
+    return {
+        "meter": selection.meter,
+        "since": -_BEYOND if since is None else int(since.timestamp()),
+        "until": _BEYOND if until is None else int(until.timestamp()),
+        "says": json.dumps(selection.says),
+    }
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

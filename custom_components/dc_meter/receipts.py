@@ -3,10 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
-from .archive import Archive, RecordKind
+from .archive import Archive, RecordKind, Selection
 from .metering.verdict import Objection, Reason, Verdict, judge
 from .session import Account, decode
+
+_AT_ONCE = 500
+"""Records read while whoever wants to write waits."""
+
+_USERS = "$.session.request.identification_data", "$.session.particulars.client_id"
+_VERDICT = "$.judgement.verdict"
+_KEY_CHANGED: dict[str, str] = {"$.judgement.reason": Reason.KEY_CHANGED}
+"""What only judging anew can tell; of all other receipts the archive knows the verdict."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +25,7 @@ class Query:
     meter: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-    """The end of a session counts; ``until`` itself does not."""
+    """The end of a session counts, to the second; ``until`` itself does not."""
 
     verdict: Verdict | None = None
 
@@ -24,34 +33,94 @@ class Query:
     """The identification or the client id."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """Some of the receipts asked for, newest first."""
+
+    accounts: tuple[Account, ...]
+    before: int | None
+    """What to ask for the next page with; None when this is the last."""
+
+
+def page(
+    archive: Archive, query: Query, *, limit: int, before: int | None = None
+) -> Page:
+    """Return the newest receipts, or the newest before a record's number.
+
+    Raises ``ArchiveError``.
+    """
+    found = list(islice(_found(archive, query, limit + 1, before), limit + 1))
+    shown = found[:limit]
+    return Page(
+        accounts=tuple(account for _, account in shown),
+        before=shown[-1][0] if len(found) > limit else None,
+    )
+
+
 def find(archive: Archive, query: Query) -> list[Account]:
     """Return the accounts of finished sessions, oldest first. Raises ``ArchiveError``."""
-    return [
-        account
-        for account in _accounts(archive, query)
-        if query.user
-        in (
-            None,
-            account.session.request.identification_data,
-            account.session.particulars.client_id,
-        )
-        and query.verdict
-        in (None, account.judgement.verdict if account.judgement else None)
-    ]
+    return [account for _, account in _found(archive, query)][::-1]
 
 
-def _accounts(archive: Archive, query: Query) -> Iterator[Account]:
+def count(archive: Archive, query: Query) -> int:
+    """Return how many receipts ``find`` would. Raises ``ArchiveError``."""
+    selection = _selection(query)
+    known = archive.count_stopped(selection)
+    if query.verdict is None:
+        return known
+    in_doubt = replace(selection, says=(*selection.says, _KEY_CHANGED))
+    return known - sum(
+        not _fits(account, query) for _, account in _judged(archive, in_doubt)
+    )
+
+
+def _found(
+    archive: Archive, query: Query, at_once: int = _AT_ONCE, before: int | None = None
+) -> Iterator[tuple[int, Account]]:
+    """Yield receipts, newest first, with the numbers of their records."""
+    for number, account in _judged(archive, _selection(query), at_once, before):
+        if _fits(account, query):
+            yield number, account
+
+
+def _judged(
+    archive: Archive,
+    selection: Selection,
+    at_once: int = _AT_ONCE,
+    before: int | None = None,
+) -> Iterator[tuple[int, Account]]:
     keys: dict[str, tuple[str, ...]] = {}
-    for record in archive.stopped(
-        meter=query.meter, since=query.since, until=query.until
+    while records := archive.stopped(
+        selection, limit=min(at_once, _AT_ONCE), before=before
     ):
-        account = decode(record.body)
-        if record.meter not in keys:
-            keys[record.meter] = tuple(
-                str(key.body["public_key"])
-                for key in archive.of_kind(record.meter, RecordKind.KEY)
-            )
-        yield _judged_anew(account, keys[record.meter])
+        for record in records:
+            if record.meter not in keys:
+                keys[record.meter] = tuple(
+                    str(key.body["public_key"])
+                    for key in archive.of_kind(record.meter, RecordKind.KEY)
+                )
+            yield record.link.number, _judged_anew(decode(record), keys[record.meter])
+        before = records[-1].link.number
+
+
+def _selection(query: Query) -> Selection:
+    """Return what the archive can tell; a verdict that may have changed since it cannot."""
+    says: list[dict[str, str]] = []
+    if query.user is not None:
+        says.append(dict.fromkeys(_USERS, query.user))
+    if query.verdict is not None:
+        says.append({_VERDICT: query.verdict, **_KEY_CHANGED})
+    return Selection(
+        meter=query.meter, since=query.since, until=query.until, says=tuple(says)
+    )
+
+
+def _fits(account: Account, query: Query) -> bool:
+    """Tell whether a receipt that was selected is of the verdict asked for."""
+    judgement = account.judgement
+    return query.verdict is None or (
+        judgement is not None and judgement.verdict is query.verdict
+    )
 
 
 def _judged_anew(account: Account, keys: tuple[str, ...]) -> Account:

@@ -1,14 +1,16 @@
 """A charging session: what is known of it, and what is kept of it."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Any
 
+from mashumaro import field_options
 from mashumaro.codecs import BasicDecoder, BasicEncoder
 
+from .archive import Link, Record
 from .metering.meter import MeterIdentity, Snapshot, TransactionRequest
 from .metering.verdict import Judgement, Objection, Receipt
 
@@ -149,6 +151,9 @@ class Account:
     cost: Decimal | None = None
     """In the currency of the session's price; from signed energy where there is some."""
 
+    record: Link | None = field(default=None, metadata=field_options(serialize="omit"))
+    """Where the archive keeps it; None until it does."""
+
     def with_objection(self, objection: Objection) -> Account:
         """Return the account with one more reason not to bill it."""
         if self.judgement is None:
@@ -167,6 +172,6 @@ def encode(account: Account) -> dict[str, Any]:
     return encoded
 
 
-def decode(data: Mapping[str, Any]) -> Account:
-    """Read an account that ``encode`` wrote."""
-    return _decoder.decode(data)
+def decode(record: Record) -> Account:
+    """Read an account that ``encode`` wrote out of the record that keeps it."""
+    return replace(_decoder.decode(record.body), record=record.link)

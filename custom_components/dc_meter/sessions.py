@@ -167,7 +167,7 @@ class Sessions:
         )
         if record is None:
             return
-        session = decode(record.body).session
+        session = decode(record).session
         if record.kind is RecordKind.STARTING:
             self._unresolved = session
         elif record.kind in _RUNNING:
@@ -469,7 +469,7 @@ class Sessions:
             )
             if not records or records[-1].kind is not RecordKind.STOPPED:
                 raise NoTransactionError
-            return self._already_stopped(decode(records[-1].body))
+            return self._already_stopped(decode(records[-1]))
         last = await self._last_stopped()
         receipt = await self._meter.last_receipt()
         if receipt is not None and not _is_of(receipt, last):
@@ -483,7 +483,7 @@ class Sessions:
         record = await self._hass.async_add_executor_job(
             self._archive.latest, self._serial_number, (RecordKind.STOPPED,)
         )
-        return None if record is None else decode(record.body)
+        return None if record is None else decode(record)
 
     async def _refuse_used_id(self, transaction_id: str) -> None:
         records = await self._hass.async_add_executor_job(

@@ -1,0 +1,160 @@
+"""Receipts are found again, page by page, judged by the keys that are trusted now."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from custom_components.dc_meter.archive import Archive, RecordKind
+from custom_components.dc_meter.metering.verdict import Reason, Verdict, judge
+from custom_components.dc_meter.receipts import Query, count, find, page
+from custom_components.dc_meter.session import Account, encode
+from simulators.dct1 import SimulatedDct1
+
+from .export.accounts import (
+    dct1_account,
+    forged_account,
+    ocmf_account,
+    unsigned_account,
+)
+
+NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+TOKYO = timezone(timedelta(hours=9))
+
+
+def with_another_key(transaction_id: str, serial_number: str) -> tuple[Account, str]:
+    """Return a session that was judged by the key of another meter, and its own key."""
+    meter = SimulatedDct1(serial_number=serial_number, import_wh=1_000_000)
+    session = dct1_account(transaction_id, meter=meter).session
+    assert session.receipt is not None
+    stranger = dct1_account(meter=SimulatedDct1()).session.receipt
+    assert stranger is not None
+    judgement = judge(session.receipt, trusted_key=stranger.end.public_key)
+    assert judgement.reason is Reason.KEY_CHANGED
+    return Account(session=session, judgement=judgement), session.receipt.end.public_key
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    """Fill an archive with a session of every kind, one every half hour, others in between."""
+    accepted, key = with_another_key("accepted", "BY1")
+    unknown, _ = with_another_key("unknown", "BY2")
+    archive = Archive.open(tmp_path / "receipts.db")
+    accounts = [
+        ocmf_account("o1"),
+        accepted,
+        forged_account("f1"),
+        unsigned_account("u1"),
+        unknown,
+        ocmf_account("o2"),
+    ]
+    for number, account in enumerate(accounts):
+        session = account.session
+        # Whatever offset a time is written with, and whatever fraction of a second it has.
+        zone = (UTC, TOKYO)[number % 2]
+        ended_at = NOON + number * timedelta(minutes=30, microseconds=1)
+        for kind in (RecordKind.STARTED, RecordKind.STOPPED):
+            archive.append(
+                meter=session.meter.serial_number,
+                transaction_id=session.transaction_id,
+                kind=kind,
+                written_at=ended_at.astimezone(zone),
+                body=encode(account),
+            )
+    archive.append(
+        meter="BY1",
+        transaction_id="",
+        kind=RecordKind.KEY,
+        written_at=NOON,
+        body={"public_key": key},
+    )
+    yield archive
+    archive.close()
+
+
+def ids(accounts: tuple[Account, ...] | list[Account]) -> list[str]:
+    return [account.session.transaction_id for account in accounts]
+
+
+FILTERS = {
+    "meter": {
+        None: ["o1", "accepted", "f1", "u1", "unknown", "o2"],
+        "1ISA0200000001": ["o1", "f1", "o2"],
+        "BY1": ["accepted"],
+        "nobody": [],
+    },
+    "since": {
+        None: ["o1", "accepted", "f1", "u1", "unknown", "o2"],
+        NOON + timedelta(minutes=30): ["accepted", "f1", "u1", "unknown", "o2"],
+        (NOON + timedelta(hours=1)).astimezone(TOKYO): ["f1", "u1", "unknown", "o2"],
+    },
+    "until": {
+        None: ["o1", "accepted", "f1", "u1", "unknown", "o2"],
+        NOON + timedelta(hours=2): ["o1", "accepted", "f1", "u1"],
+        datetime.max.replace(tzinfo=UTC): [
+            "o1",
+            "accepted",
+            "f1",
+            "u1",
+            "unknown",
+            "o2",
+        ],
+        NOON: [],
+    },
+    "verdict": {
+        None: ["o1", "accepted", "f1", "u1", "unknown", "o2"],
+        Verdict.VALID: ["o1", "accepted", "o2"],
+        Verdict.INVALID: ["f1", "unknown"],
+        Verdict.UNVERIFIABLE: [],
+    },
+    "user": {
+        None: ["o1", "accepted", "f1", "u1", "unknown", "o2"],
+        "0A1B2C3D": ["o1", "f1", "o2"],
+        "fleet 7": ["o1", "f1", "o2"],
+        "fleet": [],
+    },
+}
+"""What each filter alone lets through."""
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 6, 100])
+def test_every_filter_holds_on_every_page(archive: Archive, limit: int) -> None:
+    """Any filters together find what each of them lets through; turning the pages finds all."""
+    for filters in product(*(options.items() for options in FILTERS.values())):
+        query = Query(
+            **{name: value for name, (value, _) in zip(FILTERS, filters, strict=True)}
+        )
+        wanted = [
+            one
+            for one in FILTERS["meter"][None]
+            if all(one in passed for _, passed in filters)
+        ]
+        assert ids(find(archive, query)) == wanted
+        assert count(archive, query) == len(wanted)
+        shown = page(archive, query, limit=limit)
+        pages = [shown]
+        while shown.before is not None:
+            shown = page(archive, query, limit=limit, before=shown.before)
+            pages.append(shown)
+        assert [len(one.accounts) for one in pages[:-1]] == [limit] * (len(pages) - 1)
+        found = [one for shown in pages for one in ids(shown.accounts)]
+        assert found == wanted[::-1]
+
+
+def test_a_receipt_names_its_record(archive: Archive) -> None:
+    """A page begins before a record, whatever was written since."""
+    newest = page(archive, Query(), limit=1).accounts[0]
+    assert newest.record is not None
+    assert newest.record.number == 12
+    archive.append(
+        meter="BY1",
+        transaction_id="later",
+        kind=RecordKind.STOPPED,
+        written_at=NOON,
+        body=encode(ocmf_account("later")),
+    )
+    before = page(archive, Query(), limit=1, before=newest.record.number)
+    assert ids(before.accounts) == ["unknown"]
+    assert ids(page(archive, Query(), limit=1).accounts) == ["later"]
