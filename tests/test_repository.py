@@ -403,6 +403,7 @@ GROUND = f"{PACKAGE}.metering"
 FLOORS = {
     f"{PACKAGE}.coordinator": 2,
     f"{PACKAGE}.events": 2,
+    f"{PACKAGE}.receipts": 2,
     f"{PACKAGE}.sessions": 2,
     f"{PACKAGE}.statistics": 2,
     f"{PACKAGE}.trust": 2,

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 import sqlite3
 import threading
-from typing import Any, Self
+from typing import Any, Self, override
 
 _VERSIONS = (
     """
@@ -66,10 +66,18 @@ class RecordKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Link:
-    """A record's place in the chain; its hash speaks for every record up to it."""
+    """A record's place in the chain; its hash speaks for every record up to it.
+
+    Whoever holds one can prove that the record was written.
+    """
 
     number: int
     hash: str
+
+    @override
+    def __str__(self) -> str:
+        """Write it as exports name it and ``scripts/verify`` takes it."""
+        return f"{self.number}:{self.hash}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,7 +186,7 @@ class Archive:
         kind: RecordKind,
         written_at: datetime,
         body: Mapping[str, Any],
-    ) -> None:
+    ) -> Link:
         """Write a record; it is on disk when this returns."""
         written = written_at.isoformat()
         try:
@@ -189,26 +197,21 @@ class Archive:
                     "SELECT hash FROM record ORDER BY number DESC LIMIT 1"
                 ).fetchone()
                 previous = row[0] if row else ""
-                self._connection.execute(
+                digest = _digest(previous, meter, transaction_id, kind, written, text)
+                number = self._connection.execute(
                     "INSERT INTO record"
                     " (meter, transaction_id, kind, written_at, body, previous, hash)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        meter,
-                        transaction_id,
-                        kind,
-                        written,
-                        text,
-                        previous,
-                        _digest(previous, meter, transaction_id, kind, written, text),
-                    ),
-                )
+                    (meter, transaction_id, kind, written, text, previous, digest),
+                ).lastrowid
         except (sqlite3.Error, OSError) as err:
             self.failure = str(err)
             raise ArchiveError(str(err)) from err
         except (ValueError, RecursionError) as err:
             raise ArchiveError(str(err)) from err
         self.failure = None
+        assert number is not None
+        return Link(number=number, hash=digest)
 
     def try_to_write(self) -> None:
         """Find out whether a record could be written, without writing one."""
@@ -288,6 +291,18 @@ class Archive:
                 "SELECT * FROM record WHERE meter = ? AND transaction_id = ?"
                 " ORDER BY number",
                 (meter, transaction_id),
+            )
+        )
+
+    def has(self, link: Link) -> bool:
+        """Tell whether a record is there as it was written.
+
+        The chain alone cannot: it holds as well without its last records.
+        """
+        return bool(
+            self._rows(
+                "SELECT 1 FROM record WHERE number = :number AND hash = :hash",
+                {"number": link.number, "hash": link.hash},
             )
         )
 

@@ -7,10 +7,13 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .archive import Link
+from .archive_file import async_archive
 from .const import EVENT_FAILED, EVENT_STARTED, EVENT_STOPPED
 from .coordinator import DcMeterConfigEntry
 from .entity import DcMeterEntity
 from .events import outcome_signal
+from .repairs import show_loss
 
 PARALLEL_UPDATES = 0
 
@@ -21,7 +24,7 @@ TRANSACTION = EventEntityDescription(
 )
 
 # The signed values go out with the bus event; a state is too small for them.
-_ATTRIBUTES = ("status", "transaction_id", "verdict", "error")
+_ATTRIBUTES = ("status", "transaction_id", "verdict", "error", "record")
 _OF_SESSION = (
     "started_at",
     "ended_at",
@@ -54,8 +57,27 @@ class DcMeterTransactionEvent(DcMeterEntity, EventEntity):
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Listen for outcomes."""
+        """Listen for outcomes, and see that the last one is still in the archive.
+
+        What was told is kept elsewhere: it shows when the archive has lost its end, by
+        accident or not, which the archive itself cannot.
+        """
         await super().async_added_to_hass()
+        if (told := self.state_attributes).get("record"):
+            link = Link(**told["record"])
+            kept = await self.hass.async_add_executor_job(
+                (await async_archive(self.hass)).has, link
+            )
+            show_loss(
+                self.hass,
+                self.coordinator.config_entry,
+                None
+                if kept
+                else {
+                    "transaction_id": told["transaction_id"],
+                    "number": str(link.number),
+                },
+            )
         self.async_on_remove(
             async_dispatcher_connect(
                 self.hass,

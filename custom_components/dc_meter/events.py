@@ -25,8 +25,8 @@ def outcome_data(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome as JSON-serializable data.
 
     ``status`` is OK or FAILED; ``signed_meter_value`` and ``start_signed_meter_value`` are
-    there when the meter signed them, each with the four fields of EVerest's interface.
-    Energies are in Wh.
+    there when the meter signed them, each with the four fields of EVerest's interface;
+    ``record`` is what proves that the archive must have it. Energies are in Wh.
     """
     data: dict[str, Any] = {
         "status": "FAILED" if outcome.failed else "OK",
@@ -48,6 +48,8 @@ def account_data(account: Account) -> dict[str, Any]:
     if (value := _signed_value(session.start)) is not None:
         data["start_signed_meter_value"] = asdict(value)
     data["session"] = _session_data(account)
+    if account.record is not None:
+        data["record"] = asdict(account.record)
     if account.judgement is not None:
         data["verdict"] = _judgement_data(account.judgement)
     return data

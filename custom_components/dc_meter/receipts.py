@@ -99,7 +99,7 @@ def _judged(
                     str(key.body["public_key"])
                     for key in archive.of_kind(record.meter, RecordKind.KEY)
                 )
-            yield record.link.number, _judged_anew(decode(record), keys[record.meter])
+            yield record.link.number, judged_anew(decode(record), keys[record.meter])
         before = records[-1].link.number
 
 
@@ -123,7 +123,7 @@ def _fits(account: Account, query: Query) -> bool:
     )
 
 
-def _judged_anew(account: Account, keys: tuple[str, ...]) -> Account:
+def judged_anew(account: Account, keys: tuple[str, ...]) -> Account:
     """Judge again what was made with a key that has become trusted since."""
     receipt = account.session.receipt
     if (

@@ -13,7 +13,7 @@ from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from .actions import translated_errors
 from .archive_file import ARCHIVE_HEALTH
 from .connection import line_settings, modbus_params
-from .const import DOMAIN
+from .const import DOMAIN, LOGGER
 from .coordinator import DcMeterConfigEntry
 from .metering.meter import MeterIdentity, Notice
 from .plausible import LIFETIME, TRANSACTION
@@ -23,6 +23,7 @@ KEY_CHANGED = "key_changed"
 FOREIGN_TRANSACTION = "foreign_transaction"
 METER_EXCHANGED = "meter_exchanged"
 LINE_IN_USE = "line_in_use"
+RECEIPTS_LOST = "receipts_lost"
 
 ARCHIVE_UNUSABLE = "archive_unusable"
 ARCHIVE_DAMAGED = "archive_damaged"
@@ -91,7 +92,7 @@ def _name_of(hass: HomeAssistant, identity: MeterIdentity, key: str) -> str:
 @callback
 def hide_issues(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Show nothing of a meter that is not loaded."""
-    for key in _WHILE_LOADED:
+    for key in (*_WHILE_LOADED, RECEIPTS_LOST):
         ir.async_delete_issue(hass, DOMAIN, _issue_id(key, entry))
 
 
@@ -161,6 +162,32 @@ def show_line_in_use(
             "wanted": line_settings(modbus_params(entry.data)),
             **details,
         },
+    )
+
+
+@callback
+def show_loss(
+    hass: HomeAssistant, entry: ConfigEntry, details: Mapping[str, str] | None
+) -> None:
+    """Show that the archive lacks a record that was told of; None that it has it."""
+    issue_id = _issue_id(RECEIPTS_LOST, entry)
+    if details is None:
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
+        return
+    LOGGER.error(
+        "%s: the archive has no record %s any more, of transaction %s",
+        entry.title,
+        details["number"],
+        details["transaction_id"],
+    )
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        issue_id,
+        is_fixable=False,
+        severity=ir.IssueSeverity.ERROR,
+        translation_key=RECEIPTS_LOST,
+        translation_placeholders={"meter": entry.title, **details},
     )
 
 

@@ -38,8 +38,9 @@ from .metering.meter import (
     Snapshot,
     TransactionRequest,
 )
-from .metering.verdict import Objection, Reason, judge
+from .metering.verdict import Objection, judge
 from .plausible import most_wh
+from .receipts import judged_anew
 from .session import (
     Account,
     Gap,
@@ -180,7 +181,7 @@ class Sessions:
         """Note until when a running session was watched."""
         if self.current is not None:
             try:
-                await self._write(RecordKind.PAUSED, self.current)
+                await self._write(RecordKind.PAUSED, Account(session=self.current))
             except ArchiveError as err:
                 LOGGER.warning("The end of watching could not be noted: %s", err)
 
@@ -250,7 +251,7 @@ class Sessions:
                 warnings=self._warnings(request),
                 held_before=_digest(held),
             )
-            await self._write(RecordKind.STARTING, session)
+            await self._write(RecordKind.STARTING, Account(session=session))
             self._unresolved = session
             try:
                 snapshot = await self._meter.begin(request)
@@ -295,9 +296,9 @@ class Sessions:
             if not await self._active() or self.current or self._unresolved:
                 return None
             session = self._foreign()
-            await self._write(RecordKind.STARTED, session)
+            account = await self._write(RecordKind.STARTED, Account(session=session))
             self.current = session
-            outcome = Outcome(kind=EVENT_STARTED, account=Account(session=session))
+            outcome = Outcome(kind=EVENT_STARTED, account=account)
             self._announce(outcome, None)
             return outcome
 
@@ -360,7 +361,7 @@ class Sessions:
         if self.current is None or not gaps:
             return
         session = self.current.with_gaps(gaps)
-        await self._write(RecordKind.GAP, session)
+        await self._write(RecordKind.GAP, Account(session=session))
         self.current = session
         for gap in gaps:
             del self._gap_begins[gap.kind]
@@ -426,7 +427,7 @@ class Sessions:
         """End what runs; a refusal and a lost answer leave it as the meter has it."""
         session = self.current or self._foreign()
         if self._asked_to_stop != session.transaction_id:
-            await self._write(RecordKind.STOPPING, session)
+            await self._write(RecordKind.STOPPING, Account(session=session))
             self._asked_to_stop = session.transaction_id
         self.current = session
         return await self._stopped(session, await self._meter.end(), context)
@@ -504,10 +505,10 @@ class Sessions:
             meter_started_at=self._meter_time,
             start=snapshot,
         )
-        await self._write(RecordKind.STARTED, session)
+        account = await self._write(RecordKind.STARTED, Account(session=session))
         self.current, self._unresolved = session, None
         self._gap_begins.clear()
-        outcome = Outcome(kind=EVENT_STARTED, account=Account(session=session))
+        outcome = Outcome(kind=EVENT_STARTED, account=account)
         self._announce(outcome, context)
         return outcome
 
@@ -528,7 +529,7 @@ class Sessions:
         account = self._account(session)
         if self._differs_live(session):
             account = account.with_objection(Objection.LIVE_REGISTER_DIFFERS)
-        await self._write(RecordKind.STOPPED, session, account)
+        account = await self._write(RecordKind.STOPPED, account)
         self.current = None
         self._gap_begins.clear()
         outcome = Outcome(kind=EVENT_STOPPED, account=account)
@@ -579,37 +580,33 @@ class Sessions:
         )
 
     def _already_stopped(self, account: Account) -> Outcome:
-        if (
-            account.judgement is not None
-            and account.judgement.reason is Reason.KEY_CHANGED
-        ):
-            # The key may have been accepted since.
-            account = self._account(account.session)
+        if (trusted := self._trust.key) is not None:
+            # It may have been accepted since.
+            account = judged_anew(account, (trusted.public_key,))
         return Outcome(kind=EVENT_STOPPED, account=account, already_stopped=True)
 
     async def _fail(
         self, session: Session, error: MeterError | None, context: Context | None
     ) -> None:
-        await self._write(RecordKind.FAILED, session)
+        account = await self._write(RecordKind.FAILED, Account(session=session))
         self._unresolved = self.current = None
         self._announce(
-            Outcome(kind=EVENT_FAILED, account=Account(session=session), error=error),
-            context,
+            Outcome(kind=EVENT_FAILED, account=account, error=error), context
         )
 
-    async def _write(
-        self, kind: RecordKind, session: Session, account: Account | None = None
-    ) -> None:
-        body = encode(account or Account(session=session))
-        await self._hass.async_add_executor_job(
+    async def _write(self, kind: RecordKind, account: Account) -> Account:
+        """Write what became of a session; return it with where it is kept."""
+        body = encode(account)
+        link = await self._hass.async_add_executor_job(
             lambda: self._archive.append(
                 meter=self._serial_number,
-                transaction_id=session.transaction_id,
+                transaction_id=account.session.transaction_id,
                 kind=kind,
                 written_at=dt_util.now(),
                 body=body,
             )
         )
+        return replace(account, record=link)
 
 
 def _observe(task: asyncio.Task[Any]) -> None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from custom_components.dc_meter.archive import Link
 from custom_components.dc_meter.export.parties import Language, Parties
 from custom_components.dc_meter.metering.meter import (
     IdentificationStatus,
@@ -30,6 +31,7 @@ from tests.metering.signed import END, KEY, ocmf, ocmf_value, snapshot
 BERLIN = ZoneInfo("Europe/Berlin")
 CREATED = datetime(2026, 8, 1, 9, 0, tzinfo=UTC)
 STARTED = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+RECORD = Link(number=12, hash="0123456789abcdef" * 4)
 PRICE = Price(per_kwh=Decimal("0.42"), currency="EUR")
 
 PARTIES = Parties(
@@ -144,6 +146,7 @@ def account(session: Session) -> Account:
         session=session,
         judgement=judgement,
         cost=session.price.cost(energy) if session.price and energy else None,
+        record=RECORD,
     )
 
 

@@ -23,6 +23,7 @@ from .accounts import (
     CREATED,
     GERMAN_PARTIES,
     PARTIES,
+    RECORD,
     STARTED,
     dct1_account,
     forged_account,
@@ -54,6 +55,7 @@ def test_a_receipt_says_it_all_on_one_page() -> None:
         "2026-07-01 14:30:00 +02:00",
         "0:30:00",
         "Begin (signed by the meter)",
+        "Archive record: 12:0123 4567",
         "Isabellenhütte 1ISA0200000001",
         "446.540 kWh",
         "447.541 kWh",
@@ -69,6 +71,7 @@ def test_a_receipt_says_it_all_on_one_page() -> None:
     closed_up = re.sub(r"\s", "", page)
     assert re.sub(r"\s", "", text) in closed_up
     assert sha256(KEY.subject_public_key_info).hexdigest() in closed_up
+    assert str(RECORD) in closed_up
 
 
 def test_a_receipt_of_registers_says_what_is_not_proved() -> None:
@@ -93,7 +96,10 @@ def test_a_receipt_of_registers_says_what_is_not_proved() -> None:
     ("account", "words"),
     [
         (forged_account(), ["Invalid · Not billable", "does not fit the data"]),
-        (unsigned_account(), ["Not signed · Not billable", "Import (not signed)"]),
+        (
+            unsigned_account(),
+            ["Not signed · Not billable", "Import (not signed)", "Archive record: 12:"],
+        ),
         (
             ocmf_account(text=ocmf(IL="INVALID")),
             ["Valid · Not billable", "The user's identification failed."],

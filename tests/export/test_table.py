@@ -18,6 +18,7 @@ from tests.metering.signed import KEY
 from .accounts import (
     GERMAN_PARTIES,
     PARTIES,
+    RECORD,
     dct1_account,
     forged_account,
     ocmf_account,
@@ -66,6 +67,7 @@ def test_an_english_spreadsheet_reads_a_session() -> None:
         "Reasons": "The signature is genuine: nothing that it covers was changed.",
         "Not watched throughout": "",
         "Key (SHA-256)": sha256(KEY.subject_public_key_info).hexdigest(),
+        "Archive record": str(RECORD),
         "Client": "fleet 7",
         "Tariff": "",
         "Cable": "",

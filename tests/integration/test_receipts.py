@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 import shutil
+import sqlite3
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from pytest_homeassistant_custom_component.common import (
     async_capture_events,
 )
 
-from custom_components.dc_meter.archive import Archive
+from custom_components.dc_meter.archive import Archive, Link
 from custom_components.dc_meter.archive_file import ARCHIVE
 from custom_components.dc_meter.backup import async_post_backup, async_pre_backup
 from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
@@ -289,6 +290,55 @@ async def test_receipts_are_found_by_meter_time_verdict_and_user(
     assert await found(to=first["session"]["started_at"]) == []
     for receipt in await receipts(hass):
         assert receipt["signed_meter_value"]
+
+
+async def test_an_answer_names_the_record_that_proves_it(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Stop, event, event entity and later questions name the same, and the archive has it."""
+    await setup(meter_entry)
+    events = async_capture_events(hass, EVENT_DC_METER)
+    started = await call(hass, meter_entry, "start")
+    stopped = await call(hass, meter_entry, "stop")
+    again = await call(hass, meter_entry, "stop")
+    (receipt,) = await receipts(hass)
+    state = hass.states.get(entity_of(hass, meter_entry, "transaction_event"))
+    assert state is not None
+    for told in (again, receipt, events[-1].data, state.attributes):
+        assert told["record"] == stopped["record"]
+    for told in (started, stopped):
+        assert hass.data[ARCHIVE].has(Link(**told["record"]))
+    number = stopped["record"]["number"]
+    assert not hass.data[ARCHIVE].has(Link(number=number, hash=""))
+
+
+@pytest.mark.parametrize("cut", [False, True])
+async def test_an_archive_without_its_end_is_reported(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    issue_registry: ir.IssueRegistry,
+    cut: bool,
+) -> None:
+    """The chain holds without it, but what was told of last is not there any more."""
+    await setup(dct1_entry)
+    await session(hass, dct1_entry, transaction_id="kept")
+    await session(hass, dct1_entry, transaction_id="cut")
+    await hass.config_entries.async_unload(dct1_entry.entry_id)
+    if cut:
+        file = sqlite3.connect(hass.config.path(DOMAIN, "receipts.db"))
+        file.execute("DROP TRIGGER record_is_never_removed")
+        file.execute("DELETE FROM record WHERE transaction_id = 'cut'")
+        file.commit()
+        file.close()
+    await setup(dct1_entry)
+    assert hass.data[ARCHIVE].check_chain() is None
+    shown = {
+        issue.translation_key: issue.translation_placeholders
+        for issue in issue_registry.issues.values()
+    }
+    lost = {"meter": "DCT1", "transaction_id": "cut", "number": "9"}
+    assert shown == ({"receipts_lost": lost} if cut else {})
 
 
 async def test_receipts_are_for_administrators(

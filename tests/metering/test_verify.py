@@ -524,6 +524,7 @@ def test_an_archive_nobody_touched_is_intact(archive: Path) -> None:
     assert json.loads(verify("--archive", archive, "--json").stdout) == {
         "records": 3,
         "first_that_does_not_fit": None,
+        "missing": [],
     }
 
 
@@ -544,6 +545,38 @@ def test_the_first_record_that_does_not_fit_is_named(
     assert f"record {number} is the first" in done.stdout
     answer = json.loads(verify("--archive", archive, "--json").stdout)
     assert answer["first_that_does_not_fit"] == number
+
+
+@pytest.mark.parametrize(
+    ("statement", "missing"),
+    [
+        ("SELECT 1", []),
+        ("DELETE FROM record WHERE number = 3", [3]),
+        ("DELETE FROM record WHERE number > 1", [2, 3]),
+    ],
+)
+def test_whoever_holds_a_response_sees_that_the_end_was_removed(
+    archive: Path, statement: str, missing: list[int]
+) -> None:
+    """The chain alone is intact without its end."""
+    opened = Archive.open(archive)
+    links = [opened.of_transaction("BY0520001002L", f"T{n}")[0].link for n in (1, 2)]
+    opened.close()
+    named = [word for link in links for word in ("--record", str(link))]
+    tamper(archive, statement)
+    done = verify("--archive", archive, *named)
+    assert done.returncode == bool(missing)
+    for number in (2, 3):
+        assert (f"record {number} is not there" in done.stdout) is (number in missing)
+    assert "INTACT" in done.stdout
+    answer = json.loads(verify("--archive", archive, *named, "--json").stdout)
+    assert answer["missing"] == missing
+
+
+@pytest.mark.parametrize("named", ["12", "x:y", ""])
+def test_what_names_no_record_is_refused(archive: Path, named: str) -> None:
+    assert verify("--archive", archive, "--record", named).returncode == 2
+    assert verify(archive, "--record", "1:ab").returncode == 2
 
 
 @pytest.mark.parametrize("file", [str(DCT1_ANSWER), str(ROOT), "", "nothing"])

@@ -285,6 +285,8 @@ def _colour(entry: Entry) -> Colour:
 
 def _proof(words: Words, entry: Entry) -> Iterator[str]:
     """Say what the signature proves, what not, and which key that rests on."""
+    if record := entry.account.record:
+        yield f"{words.record}: {record.number}:{_grouped(record.hash)}"
     judged = entry.judgement
     if judged is None:
         return

@@ -13,6 +13,9 @@ sessions.csv         the same for a spreadsheet
 sessions/...         one folder a session: receipt.pdf, what the meter signed as it was
                      received, byte for byte, and the public key (public_key.txt as the
                      meter gives it, public_key.pem for other programs)
+
+Each receipt names its record in the archive of the charging station, a number and a hash.
+Whoever keeps the archive must be able to show that record, and every one before it unchanged.
 """,
     Language.GERMAN: """\
 LADEBELEGE
@@ -23,6 +26,9 @@ sessions/...         ein Ordner je Ladevorgang: receipt.pdf, was der Zähler sig
                      wie es empfangen wurde, Byte für Byte, und der öffentliche Schlüssel
                      (public_key.txt, wie ihn der Zähler nennt, public_key.pem für andere
                      Programme)
+
+Jeder Beleg nennt seinen Eintrag im Archiv der Ladestation, eine Nummer und einen Hashwert.
+Wer das Archiv führt, muss diesen Eintrag vorzeigen können, und alle davor unverändert.
 """,
 }
 _KEY = {

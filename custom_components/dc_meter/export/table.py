@@ -96,6 +96,7 @@ def _columns(words: Words, parties: Parties) -> Iterator[_Column]:
     )
     yield words.gaps, lambda e: "\n".join(words.gaps_of(e, parties.time_zone))
     yield words.key, lambda e: e.judgement.key_fingerprint if e.judgement else None
+    yield words.record, lambda e: str(e.account.record or "")
     yield words.client, lambda e: e.account.session.particulars.client_id
     yield words.tariff_id, lambda e: e.account.session.particulars.tariff_id
     yield words.cable, lambda e: e.account.session.particulars.cable_id

@@ -86,6 +86,7 @@ class Words:
 
     signed_data: str
     public_key: str
+    record: str
 
     sessions: str
     total: str
@@ -246,6 +247,7 @@ ENGLISH = Words(
     more="... and {count} more",
     signed_data="Signed data",
     public_key="Public key",
+    record="Archive record",
     sessions="Sessions",
     total="Total",
     total_billable="of which billable",
@@ -362,6 +364,7 @@ GERMAN = Words(
     more="... und {count} weitere",
     signed_data="Signierte Daten",
     public_key="Öffentlicher Schlüssel",
+    record="Archiveintrag",
     sessions="Ladevorgänge",
     total="Summe",
     total_billable="davon abrechenbar",
