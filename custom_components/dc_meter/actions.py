@@ -58,6 +58,9 @@ ACTION_EXPORT = "export_receipts"
 ATTR_TRANSACTION_ID = "transaction_id"
 
 _MAX_TEXT = 255
+_MAX_LINES = 5
+"""As many as there is room for on paper."""
+
 _MAX_USER_DATA = 4096
 """Bytes of JSON; leaves the event well below the recorder's 32 KiB."""
 
@@ -72,6 +75,14 @@ def _text(value: Any) -> str:
     if not text.isprintable():
         raise vol.Invalid("contains characters that cannot be printed")
     return text
+
+
+def _lines(value: Any) -> str:
+    """Accept a few lines, such as an address."""
+    lines = [_text(line) for line in cv.string(value).strip().splitlines()]
+    if len(lines) > _MAX_LINES:
+        raise vol.Invalid(f"more than {_MAX_LINES} lines")
+    return "\n".join(lines)
 
 
 def _user_data(value: Any) -> Any:
@@ -149,6 +160,9 @@ EXPORT_SCHEMA = vol.Schema(
         **_QUERY,
         vol.Required("format"): vol.Coerce(ExportFormat),
         vol.Optional("language"): vol.Coerce(Language),
+        vol.Optional("issuer"): _lines,
+        vol.Optional("recipient", default=""): _lines,
+        vol.Optional("title", default=""): _text,
         vol.Optional("folder"): cv.string,
     }
 )
@@ -308,7 +322,9 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             call.data["format"],
             accounts,
             Parties(
-                issuer=hass.config.location_name,
+                issuer=call.data.get("issuer", hass.config.location_name),
+                recipient=call.data["recipient"],
+                title=call.data["title"],
                 time_zone=dt_util.get_default_time_zone(),
                 language=call.data.get("language", _language(hass)),
             ),

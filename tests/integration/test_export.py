@@ -1,13 +1,16 @@
 """Receipts handed out: as files to download, and into folders, to those who may have them."""
 
 from collections.abc import Awaitable, Callable
+import io
 from pathlib import Path
 from typing import Any
 import xml.etree.ElementTree as ET
 
+import pypdf
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+import voluptuous as vol
 
 from custom_components.dc_meter.const import DOMAIN
 from homeassistant.auth.models import User
@@ -94,6 +97,45 @@ async def test_an_export_is_written_into_an_allowed_folder_and_no_other(
     with pytest.raises(HomeAssistantError) as failure:
         await export(hass, format="csv", folder=str(tmp_path / "missing"))
     assert failure.value.translation_key == "folder_not_writable"
+
+
+async def test_a_statement_names_who_hands_it_out_and_to_whom(
+    hass: HomeAssistant, receipt: dict[str, Any], hass_client: ClientSessionGenerator
+) -> None:
+    """As entered, line by line; by default it is this home that hands it out."""
+    client = await hass_client()
+
+    async def first_page(**data: Any) -> list[str]:
+        made = await export(hass, format="pdf", **data)
+        content = await (await client.get(made["url"].partition("?")[0])).read()
+        page = pypdf.PdfReader(io.BytesIO(content)).pages[0]
+        return [line.strip() for line in page.extract_text().splitlines()]
+
+    assert hass.config.location_name in await first_page()
+    page = await first_page(
+        issuer="Stromhof Müller GmbH\nHauptstraße 1\n",
+        recipient="Erika Mustermann\n12345 Beispielstadt",
+        title="July 2026",
+    )
+    assert hass.config.location_name not in page
+    for line in (
+        "Stromhof Müller GmbH",
+        "Hauptstraße 1",
+        "Erika Mustermann",
+        "12345 Beispielstadt",
+    ):
+        assert line in page
+    assert any(line.startswith("July 2026") for line in page)
+
+
+@pytest.mark.parametrize("text", ["1\n2\n3\n4\n5\n6", "bell \a", "x" * 256])
+async def test_parties_that_the_paper_cannot_show_are_refused(
+    hass: HomeAssistant, receipt: dict[str, Any], text: str
+) -> None:
+    """Rather than cut."""
+    for party in ("issuer", "recipient", "title"):
+        with pytest.raises(vol.Invalid):
+            await export(hass, format="pdf", **{party: text})
 
 
 async def test_nothing_makes_no_file(
