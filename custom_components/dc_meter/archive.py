@@ -1,12 +1,13 @@
 """What happened and what was signed, on disk: append-only, each record chained to the last."""
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 import hashlib
 import json
+import os
 from pathlib import Path
 import sqlite3
 import threading
@@ -139,6 +140,7 @@ class Archive:
         """Open the archive at this path, made when missing."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _sync_names_in(path.parent.parent)
             connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False
             )
@@ -375,6 +377,19 @@ def _named(selection: Selection) -> dict[str, str | int | None]:
         "until": _BEYOND if until is None else int(until.timestamp()),
         "says": json.dumps(selection.says),
     }
+
+
+def _sync_names_in(folder: Path) -> None:
+    """Let a new folder outlast a power loss, as SQLite lets its files.
+
+    File systems that cannot are left to do as well as they can, as SQLite does.
+    """
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
