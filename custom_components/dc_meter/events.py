@@ -8,8 +8,10 @@ from typing import Any
 
 from homeassistant.core import Context, HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_send
+from homeassistant.helpers.json import json_bytes
 
 from .const import DOMAIN, EVENT_DC_METER
+from .metering.errors import InvalidRequestError
 from .metering.meter import SignedMeterValue, Snapshot
 from .metering.verdict import Judgement
 from .session import Account
@@ -21,15 +23,19 @@ def outcome_signal(serial_number: str) -> str:
     return f"{DOMAIN}_outcome_{serial_number}"
 
 
+MAX_EVENT_DATA = 32_768
+"""Bytes of JSON; the recorder drops the data of an event that has more."""
+
+
 def outcome_data(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome as JSON-serializable data.
 
-    ``status`` is OK or FAILED; ``signed_meter_value`` and ``start_signed_meter_value`` are
+    ``status`` is EVerest's TransactionRequestStatus; ``signed_meter_value`` and ``start_signed_meter_value`` are
     there when the meter signed them, each with the four fields of EVerest's interface;
     ``record`` is what proves that the archive must have it. Energies are in Wh.
     """
     data: dict[str, Any] = {
-        "status": "FAILED" if outcome.failed else "OK",
+        "status": _status(outcome),
         **account_data(outcome.account),
     }
     if outcome.error is not None:
@@ -37,6 +43,14 @@ def outcome_data(outcome: Outcome) -> dict[str, Any]:
     if outcome.already_stopped:
         data["already_stopped"] = True
     return data
+
+
+def _status(outcome: Outcome) -> str:
+    if not outcome.failed:
+        return "OK"
+    if isinstance(outcome.error, InvalidRequestError):
+        return "NOT_SUPPORTED"
+    return "UNEXPECTED_ERROR"
 
 
 def account_data(account: Account) -> dict[str, Any]:
@@ -128,6 +142,26 @@ def as_number(value: Decimal | None) -> int | float | None:
     return int(value) if value == value.to_integral_value() else float(value)
 
 
+def event_data(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of an outcome as an event has it: all, or as much as can be recorded.
+
+    ``left_out`` names what is missing; the response and the archive's ``record`` have it.
+    """
+    data = {**data, "session": dict(data["session"])}
+    left_out = []
+    for part, key in (
+        (data, "signed_meter_value"),
+        (data, "start_signed_meter_value"),
+        (data["session"], "gaps"),
+    ):
+        if len(json_bytes(data)) <= MAX_EVENT_DATA:
+            break
+        if part.pop(key, None):
+            left_out.append(key)
+            data["left_out"] = left_out
+    return data
+
+
 def announcer(
     hass: HomeAssistant, device_id: str, serial_number: str
 ) -> Callable[[Outcome, Context | None], None]:
@@ -138,7 +172,7 @@ def announcer(
         data = outcome_data(outcome)
         hass.bus.async_fire(
             EVENT_DC_METER,
-            {"type": outcome.kind, "device_id": device_id, **data},
+            event_data({"type": outcome.kind, "device_id": device_id, **data}),
             context=context,
         )
         async_dispatcher_send(hass, outcome_signal(serial_number), outcome.kind, data)

@@ -13,13 +13,24 @@ from pytest_homeassistant_custom_component.common import (
 import voluptuous as vol
 
 from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
+from custom_components.dc_meter.events import announcer, outcome_data
+from custom_components.dc_meter.metering.errors import (
+    CurrentFlowingError,
+    MeterError,
+    WrongEvseError,
+)
 from custom_components.dc_meter.metering.meter import TransactionRequest
+from custom_components.dc_meter.session import Account, Gap, GapKind
+from custom_components.dc_meter.sessions import Outcome
+from homeassistant.components.recorder.db_schema import MAX_EVENT_DATA_BYTES
 from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.json import json_bytes
 from simulators.car import Car
 from simulators.iem_dcr import SimulatedIemDcr
 from simulators.line import SerialLine
+from tests.export.accounts import RECORD, STARTED, ocmf_account
 
 from .conftest import CHARGE_POINT, device_of, state_of
 
@@ -344,7 +355,9 @@ async def test_a_cut_line_fails_the_start_and_leaves_nothing_running(
     events = async_capture_events(hass, EVENT_DC_METER)
     await dct1_entry.runtime_data.coordinator.async_refresh()
     await hass.async_block_till_done(wait_background_tasks=True)
-    assert [event.data["type"] for event in events] == ["transaction_failed"]
+    (event,) = events
+    assert event.data["type"] == "transaction_failed"
+    assert event.data["status"] == "UNEXPECTED_ERROR"
     assert (await call(hass, dct1_entry, "start", transaction_id="T"))["status"] == "OK"
 
 
@@ -371,6 +384,51 @@ async def test_data_that_cannot_be_right_is_refused_before_anything_happens(
     with pytest.raises(vol.Invalid):
         await call(hass, dct1_entry, "start", **data)
     assert state_of(hass, dct1_entry, "transaction_active") == STATE_OFF
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (None, "UNEXPECTED_ERROR"),
+        (CurrentFlowingError(action="begin"), "UNEXPECTED_ERROR"),
+        (WrongEvseError(evse_id="E9", expected="E1"), "NOT_SUPPORTED"),
+    ],
+)
+def test_a_failure_has_the_status_that_everest_would_give_it(
+    error: MeterError | None, status: str
+) -> None:
+    outcome = Outcome(kind="transaction_failed", account=ocmf_account(), error=error)
+    assert outcome_data(outcome)["status"] == status
+
+
+GAP = Gap(kind=GapKind.METER_UNREACHABLE, begins_at=STARTED, ends_at=STARTED)
+
+
+@pytest.mark.parametrize(
+    ("account", "left_out"),
+    [
+        (ocmf_account(text="OCMF|" + "x" * 25_000), None),
+        (ocmf_account(text="OCMF|" + "x" * 40_000), ["signed_meter_value"]),
+        (ocmf_account(text="OCMF|" + "€" * 15_000), ["signed_meter_value"]),
+        (ocmf_account(gaps=(GAP,) * 1000), ["signed_meter_value", "gaps"]),
+    ],
+    ids=["fits", "long text", "long in bytes", "many gaps"],
+)
+async def test_an_event_is_never_too_large_to_be_recorded(
+    hass: HomeAssistant, account: Account, left_out: list[str] | None
+) -> None:
+    """It says what it leaves out, and where that is kept; whoever called gets everything."""
+    outcome = Outcome(kind="transaction_stopped", account=account)
+    events = async_capture_events(hass, EVENT_DC_METER)
+    announcer(hass, "device", "serial")(outcome, None)
+    (event,) = events
+    assert len(json_bytes(event.data)) <= MAX_EVENT_DATA_BYTES
+    assert event.data.get("left_out") == left_out
+    assert event.data["record"]["number"] == RECORD.number
+    if left_out is None:
+        assert outcome_data(outcome).items() <= event.data.items()
+    assert "gaps" in outcome_data(outcome)["session"]
+    assert "signed_meter_value" in outcome_data(outcome)
 
 
 async def test_calls_wait_for_each_other(
