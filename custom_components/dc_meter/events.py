@@ -30,9 +30,10 @@ MAX_EVENT_DATA = 32_768
 def outcome_data(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome as JSON-serializable data.
 
-    ``status`` is EVerest's TransactionRequestStatus; ``signed_meter_value`` and ``start_signed_meter_value`` are
-    there when the meter signed them, each with the four fields of EVerest's interface;
-    ``record`` is what proves that the archive must have it. Energies are in Wh.
+    ``status`` is EVerest's TransactionRequestStatus. ``signed_meter_value`` and
+    ``start_signed_meter_value`` are there when the meter signed them, each with the four
+    fields of EVerest's interface; ``record`` proves that the archive must have it. Energies
+    are in Wh.
     """
     data: dict[str, Any] = {
         "status": _status(outcome),
