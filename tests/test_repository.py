@@ -20,8 +20,10 @@ import pytest
 import voluptuous as vol
 
 from custom_components.dc_meter.actions import async_setup_actions
+from custom_components.dc_meter.condition import CONDITIONS
 from custom_components.dc_meter.const import DOMAIN
 from custom_components.dc_meter.metering.errors import MeterError
+from custom_components.dc_meter.trigger import TRIGGERS
 import homeassistant.components
 from homeassistant.const import __version__ as HOME_ASSISTANT_VERSION
 from homeassistant.core import HomeAssistant
@@ -89,6 +91,21 @@ def icons_fixture() -> dict[str, Any]:
 def actions_fixture() -> dict[str, Any]:
     """Return the actions as the user interface knows them."""
     return load_yaml_dict(str(INTEGRATION / "services.yaml"))
+
+
+@pytest.fixture(name="automation_parts")
+def automation_parts_fixture() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return triggers and conditions as the user interface knows them."""
+    return {
+        kind: {
+            name: description
+            for name, description in load_yaml_dict(
+                str(INTEGRATION / f"{kind}.yaml")
+            ).items()
+            if not name.startswith(".")
+        }
+        for kind in ("triggers", "conditions")
+    }
 
 
 @pytest.fixture(name="quality_scale")
@@ -352,6 +369,31 @@ async def test_actions_take_what_they_show(
                 schema({**least, name: option})
 
 
+# Triggers and conditions
+
+
+@pytest.mark.parametrize("kind", ["triggers", "conditions"])
+def test_every_trigger_and_condition_is_named_and_has_an_icon(
+    kind: str,
+    automation_parts: dict[str, dict[str, dict[str, Any]]],
+    english: dict[str, Any],
+    icons: dict[str, Any],
+) -> None:
+    """They and their fields have words and icons, and none are left over."""
+    parts = automation_parts[kind]
+    code = {"triggers": TRIGGERS, "conditions": CONDITIONS}[kind]
+    assert parts.keys() == code.keys() == english[kind].keys() == icons[kind].keys()
+    for key, part in parts.items():
+        words = english[kind][key]
+        fields = part.get("fields", {})
+        assert words["name"] and words["description"]
+        assert words.get("fields", {}).keys() == fields.keys()
+        validate_selector({"target": part["target"]})
+        for name, field in fields.items():
+            assert words["fields"][name].keys() == {"name", "description"}
+            validate_selector(field["selector"])
+
+
 # The icons
 
 
@@ -404,6 +446,7 @@ FLOORS = {
     f"{PACKAGE}.coordinator": 2,
     f"{PACKAGE}.events": 2,
     f"{PACKAGE}.receipts": 2,
+    f"{PACKAGE}.presence": 2,
     f"{PACKAGE}.sessions": 2,
     f"{PACKAGE}.statistics": 2,
     f"{PACKAGE}.trust": 2,

@@ -25,6 +25,7 @@ from .downloads import async_setup_downloads
 from .entity import device_info
 from .events import announcer
 from .metering.errors import InvalidRequestError, MeterError, WrongMeterError
+from .presence import report_lost
 from .price import price_at
 from .repairs import (
     hide_issues,
@@ -97,6 +98,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
             hass.config_entries.async_schedule_reload(entry.entry_id)
         elif isinstance(err, WrongMeterError):
             show_exchange(hass, entry, err.details)
+        report_lost(hass, entry, err)
         raise ConfigEntryNotReady(
             translation_domain=DOMAIN,
             translation_key=err.key,

@@ -1,4 +1,4 @@
-"""What automations call: start and stop a transaction, find receipts."""
+"""What automations call: start, stop and look at a transaction, find receipts."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,10 +48,11 @@ from .metering.meter import (
 )
 from .metering.verdict import Verdict
 from .receipts import Page, Query, count, find, page
-from .session import Particulars
+from .session import Account, Particulars
 
 ACTION_START = "start_transaction"
 ACTION_STOP = "stop_transaction"
+ACTION_RUNNING = "get_transaction"
 ACTION_GET = "get_receipts"
 ACTION_EXPORT = "export_receipts"
 
@@ -136,9 +137,11 @@ STOP_SCHEMA = vol.Schema(
     }
 )
 
+RUNNING_SCHEMA = vol.Schema({vol.Required(ATTR_DEVICE_ID): cv.string})
 
 _QUERY: VolDictType = {
     vol.Optional(ATTR_DEVICE_ID): cv.string,
+    vol.Optional(ATTR_TRANSACTION_ID): _text,
     vol.Optional("from"): cv.datetime,
     vol.Optional("to"): cv.datetime,
     vol.Optional("verdict"): vol.Coerce(Verdict),
@@ -270,6 +273,12 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         await data.coordinator.async_refresh()
         return outcome_data(outcome)
 
+    async def running(call: ServiceCall) -> ServiceResponse:
+        with translated_errors():
+            active, session = await entry_of(call).runtime_data.sessions.running()
+        data = {} if session is None else account_data(Account(session=session))
+        return {"running": active, **data}
+
     async def find_receipts[T](
         call: ServiceCall, find: Callable[[Archive, Query], T]
     ) -> T:
@@ -287,6 +296,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
                     until=_local(call.data.get("to")),
                     verdict=call.data.get("verdict"),
                     user=call.data.get("user"),
+                    transaction_id=call.data.get(ATTR_TRANSACTION_ID),
                 ),
             )
 
@@ -366,6 +376,14 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         ACTION_EXPORT,
         export_receipts,
         schema=EXPORT_SCHEMA,
+        supports_response=SupportsResponse.ONLY,
+    )
+    async_register_admin_service(
+        hass,
+        DOMAIN,
+        ACTION_RUNNING,
+        running,
+        schema=RUNNING_SCHEMA,
         supports_response=SupportsResponse.ONLY,
     )
     async_register_admin_service(

@@ -33,7 +33,7 @@ CREATE TRIGGER record_is_never_removed BEFORE DELETE ON record
 """,
     """
 CREATE INDEX record_of_kind ON record (meter, kind, number);
-CREATE INDEX record_stopped ON record (number, meter, unixepoch(written_at))
+CREATE INDEX record_stopped ON record (number, meter, transaction_id, unixepoch(written_at))
     WHERE kind = 'stopped';
 """,
 )
@@ -109,6 +109,7 @@ class Selection:
     """Which finished sessions; None is any."""
 
     meter: str | None = None
+    transaction_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     """When the session ended, to the second; ``until`` itself does not count."""
@@ -358,6 +359,7 @@ FROM record INDEXED BY record_stopped
 WHERE kind = 'stopped'
     AND number < :before
     AND meter = coalesce(:meter, meter)
+    AND transaction_id = coalesce(:transaction_id, transaction_id)
     AND unixepoch(written_at) >= :since
     AND unixepoch(written_at) < :until
     AND NOT EXISTS (
@@ -373,6 +375,7 @@ def _named(selection: Selection) -> dict[str, str | int | None]:
     since, until = selection.since, selection.until
     return {
         "meter": selection.meter,
+        "transaction_id": selection.transaction_id,
         "since": -_BEYOND if since is None else int(since.timestamp()),
         "until": _BEYOND if until is None else int(until.timestamp()),
         "says": json.dumps(selection.says),

@@ -18,6 +18,7 @@ from .metering.errors import MeterError
 from .metering.meter import ClockState, Meter, MeterReading
 from .plausible import Refusal, Registers, recall
 from .polls import Polls
+from .presence import report_back, report_lost
 from .sessions import Sessions
 from .statistics import Steps
 from .trust import Trust
@@ -150,6 +151,7 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
             self.sessions.lost()
             if self.last_update_success:
                 self.show_exact()
+            report_lost(self.hass, self.config_entry, err)
             raise UpdateFailed(
                 translation_domain=DOMAIN,
                 translation_key=err.key,
@@ -159,15 +161,16 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         self.polls.took(now_s - began_s)
         reading = self._believed(reading, now_s)
         self._watch_clock(reading, now_s)
+        self._note_occasion(reading)
+        settle = self.sessions.heard(reading)
         # Only once there are entities to be told.
-        if (
-            self.sessions.heard(reading)
-            and self.config_entry.state is ConfigEntryState.LOADED
-        ):
+        if self.config_entry.state is not ConfigEntryState.LOADED:
+            return reading
+        report_back(self.hass, self.config_entry)
+        if settle:
             self.config_entry.async_create_background_task(
                 self.hass, self._settle(reading), f"{self.name} - settle session"
             )
-        self._note_occasion(reading)
         return reading
 
     def _believed(self, reading: MeterReading, now_s: float) -> MeterReading:

@@ -32,6 +32,8 @@ class Query:
     user: str | None = None
     """The identification or the client id."""
 
+    transaction_id: str | None = None
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
@@ -111,7 +113,11 @@ def _selection(query: Query) -> Selection:
     if query.verdict is not None:
         says.append({_VERDICT: query.verdict, **_KEY_CHANGED})
     return Selection(
-        meter=query.meter, since=query.since, until=query.until, says=tuple(says)
+        meter=query.meter,
+        transaction_id=query.transaction_id,
+        since=query.since,
+        until=query.until,
+        says=tuple(says),
     )
 
 

@@ -121,6 +121,13 @@ class Session:
             end=self.end.signed_value,
         )
 
+    def is_of(self, users: Iterable[str]) -> bool:
+        """Tell whether it is one of these users', by identification or client id."""
+        return not {
+            self.request.identification_data,
+            self.particulars.client_id,
+        }.isdisjoint(users)
+
     def with_gaps(self, gaps: Iterable[Gap]) -> Session:
         """Return the session with these gaps too; flickering makes one gap, not many."""
         kept = list(self.gaps)

@@ -287,6 +287,15 @@ class Sessions:
                 )
             return await self._stop_running(context)
 
+    async def running(self) -> tuple[bool, Session | None]:
+        """Tell whether a transaction runs, by the meter's word where it has one, and which.
+
+        None for one that nobody here started. Raises what ``Meter.read`` raises.
+        """
+        async with self._lock:
+            running = self.is_running(await self._active())
+            return running, self.current if running else None
+
     async def adopt(self) -> Outcome | None:
         """Take over a transaction that nobody here started; None when there is none."""
         return await self._to_the_end(self._adopt())

@@ -441,3 +441,42 @@ async def test_calls_wait_for_each_other(
     kinds = [event.data["type"] for event in events]
     assert kinds.count("transaction_started") == 10
     assert kinds.count("transaction_stopped") == 9
+
+
+async def test_a_running_transaction_can_be_looked_at(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Whether one runs and for whom, by the meter's word; one begun elsewhere has no session."""
+    await setup(meter_entry)
+
+    async def look() -> Any:
+        return await hass.services.async_call(
+            DOMAIN,
+            "get_transaction",
+            {"device_id": device_of(hass, meter_entry)},
+            blocking=True,
+            return_response=True,
+        )
+
+    assert await look() == {"running": False}
+    started = await call(hass, meter_entry, "start", **REQUEST)
+    seen = await look()
+    assert seen.pop("running") is True
+    assert seen == {key: started[key] for key in started if key != "status"}
+    await call(hass, meter_entry, "stop")
+    assert await look() == {"running": False}
+
+
+async def test_a_transaction_begun_elsewhere_runs_without_a_session(
+    hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Nothing is made up about it."""
+    await setup(iem_dcr_entry)
+    await iem_dcr_entry.runtime_data.meter.begin(TransactionRequest(transaction_id="T"))
+    assert await hass.services.async_call(
+        DOMAIN,
+        "get_transaction",
+        {"device_id": device_of(hass, iem_dcr_entry)},
+        blocking=True,
+        return_response=True,
+    ) == {"running": True}

@@ -283,6 +283,7 @@ async def test_receipts_are_found_by_meter_time_verdict_and_user(
     assert await found(user="anna") == [one]
     assert await found(user="04A2") == [two]
     assert await found(user="nobody") == []
+    assert await found(transaction_id=two) == [two]
     assert await found(verdict="valid") == [one, two]
     assert await found(verdict="invalid") == []
     assert await found(**{"from": noon.isoformat()}) == []

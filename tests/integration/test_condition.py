@@ -1,0 +1,123 @@
+"""The condition that a transaction runs: at which meter, and whose."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.dc_meter.metering.meter import TransactionRequest
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import area_registry as ar, device_registry as dr
+from homeassistant.helpers.condition import (
+    async_from_config,
+    async_validate_condition_config,
+)
+from homeassistant.setup import async_setup_component
+from simulators.line import SerialLine
+
+from .conftest import device_of
+from .test_actions import call
+from .test_init import poll
+
+type Setup = Callable[[MockConfigEntry], Awaitable[None]]
+
+
+async def runs(hass: HomeAssistant, target: dict[str, str], **options: Any) -> bool:
+    """Ask the condition."""
+    config = await async_validate_condition_config(
+        hass,
+        {
+            "condition": "dc_meter.transaction_is_running",
+            "target": target,
+            "options": options,
+        },
+    )
+    checker = await async_from_config(hass, config)
+    try:
+        return bool(checker.async_check())
+    finally:
+        checker.async_unload()
+
+
+@pytest.fixture(autouse=True)
+async def conditions(hass: HomeAssistant) -> None:
+    """Bring in what looks for conditions."""
+    assert await async_setup_component(hass, "automation", {})
+
+
+async def test_it_holds_from_start_to_stop(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Of the meter in the target, however that is named."""
+    await setup(meter_entry)
+    device_id = device_of(hass, meter_entry)
+    area = ar.async_get(hass).async_create("Carport")
+    dr.async_get(hass).async_update_device(device_id, area_id=area.id)
+    assert not await runs(hass, {"device_id": device_id})
+    await call(hass, meter_entry, "start")
+    assert await runs(hass, {"device_id": device_id})
+    assert await runs(hass, {"area_id": area.id})
+    assert not await runs(hass, {"device_id": "nothing"})
+    await call(hass, meter_entry, "stop")
+    assert not await runs(hass, {"device_id": device_id})
+
+
+@pytest.mark.parametrize(
+    ("users", "holds"),
+    [
+        (["04A2B1C4"], True),
+        (["fleet-7"], True),
+        (["somebody", "fleet-7"], True),
+        (["somebody"], False),
+        ([], True),
+    ],
+)
+async def test_it_holds_for_the_user_who_charges(
+    hass: HomeAssistant,
+    meter_entry: MockConfigEntry,
+    setup: Setup,
+    users: list[str],
+    holds: bool,
+) -> None:
+    """By identification or client id; without users, for anybody."""
+    await setup(meter_entry)
+    await call(
+        hass,
+        meter_entry,
+        "start",
+        identification_data="04A2B1C4",
+        client_id="fleet-7",
+    )
+    target = {"device_id": device_of(hass, meter_entry)}
+    assert await runs(hass, target, user=users) is holds
+
+
+async def test_a_transaction_of_nobody_here_is_nobodys(
+    hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """One that began at the meter runs, and is no user's."""
+    await setup(iem_dcr_entry)
+    meter = iem_dcr_entry.runtime_data.meter
+    await meter.begin(TransactionRequest(transaction_id="of somebody else"))
+    await poll(hass, iem_dcr_entry)
+    target = {"device_id": device_of(hass, iem_dcr_entry)}
+    assert await runs(hass, target)
+    assert not await runs(hass, target, user=["of somebody else"])
+
+
+async def test_a_meter_that_does_not_answer_is_not_known_to_charge(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, line: SerialLine
+) -> None:
+    """An old value is no answer, and an unloaded entry is none."""
+    await setup(dct1_entry)
+    target = {"device_id": device_of(hass, dct1_entry)}
+    await call(hass, dct1_entry, "start")
+    await line.cut()
+    await poll(hass, dct1_entry)
+    assert not await runs(hass, target)
+    await line.mend()
+    await poll(hass, dct1_entry)
+    assert await runs(hass, target)
+    await hass.config_entries.async_unload(dct1_entry.entry_id)
+    assert not await runs(hass, target)
