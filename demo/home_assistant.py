@@ -7,13 +7,15 @@ import json
 from pathlib import Path
 import re
 import shutil
-import sys
 import time
 from typing import Any, Self
 
 import aiohttp
 
 from .process import ROOT, Process
+
+HASS = ROOT / ".venv-run" / "bin" / "hass"
+"""Also for those who run in another environment: the tests."""
 
 LOG = "console.log"
 """What it writes to stderr, in its folder: every run, unlike home-assistant.log."""
@@ -75,6 +77,8 @@ class HomeAssistant:
         custom.unlink(missing_ok=True)
         custom.symlink_to(ROOT / "custom_components" / "dc_meter")
         shutil.copy(ROOT / "demo" / "configuration.yaml", self.folder)
+        if not (automations := self.folder / "automations.yaml").exists():
+            automations.write_text("[]\n")
         # A host and port in YAML would be on trial for five minutes and then be undone.
         self._store("http", version=3, data=http_settings(self.port))
         # All steps but the user's, for one of them sets up integrations that are not installed.
@@ -95,7 +99,7 @@ class HomeAssistant:
         """Start it and wait until it answers. Raises ``DidNotStartError``."""
         self.started_at = time.monotonic()
         self.process = process = await Process.start(
-            *(str(Path(sys.executable).parent / "hass"), "--skip-pip"),
+            *(str(HASS), "--skip-pip"),
             *("--config", str(self.folder)),
             folder=self.folder,
             log=self.log,

@@ -82,7 +82,13 @@ class Simulation:
 
     async def steer_car(self, **settings: object) -> dict[str, Any]:
         """Steer the car; returns its state."""
-        async with self.http.post(f"{self.control_url}/car", json=settings) as answer:
+        return await self.steer("car", **settings)
+
+    async def steer(self, path: str, **settings: object) -> dict[str, Any]:
+        """Steer what is at a path of the control interface; returns its state."""
+        async with self.http.post(
+            f"{self.control_url}/{path}", json=settings
+        ) as answer:
             answer.raise_for_status()
             state: dict[str, Any] = await answer.json()
             return state

@@ -1,7 +1,7 @@
 """One poll a second, one MeterReading."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic, time
 from typing import Any, Final, override
 
@@ -12,7 +12,7 @@ from homeassistant.helpers.storage import Store
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 
 from .archive import ArchiveError
-from .const import DOMAIN, LOGGER, POLL_INTERVAL
+from .const import DOMAIN, EVENT_STARTED, LOGGER, POLL_INTERVAL
 from .events import outcome_signal
 from .metering.errors import MeterError
 from .metering.meter import ClockState, Meter, MeterReading
@@ -125,8 +125,10 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         self.async_update_listeners()
 
     @callback
-    def _session_changed(self, _kind: str, _data: dict[str, Any]) -> None:
-        """Show the session at once; the reading itself may not have changed."""
+    def _session_changed(self, kind: str, _data: dict[str, Any]) -> None:
+        """Show the session at once: the last reading is from before."""
+        if self.data.transaction_active is not None:
+            self.data = replace(self.data, transaction_active=kind == EVENT_STARTED)
         self._occasion_is_new = True
         self.show_exact()
 

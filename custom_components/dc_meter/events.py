@@ -171,11 +171,12 @@ def announcer(
     @callback
     def announce(outcome: Outcome, context: Context | None) -> None:
         data = outcome_data(outcome)
+        # Entities first: who hears the event may look at them.
+        async_dispatcher_send(hass, outcome_signal(serial_number), outcome.kind, data)
         hass.bus.async_fire(
             EVENT_DC_METER,
             event_data({"type": outcome.kind, "device_id": device_id, **data}),
             context=context,
         )
-        async_dispatcher_send(hass, outcome_signal(serial_number), outcome.kind, data)
 
     return announce

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.dc_meter.const import EVENT_DC_METER
 from custom_components.dc_meter.metering.meter import TransactionRequest
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import area_registry as ar, device_registry as dr
 from homeassistant.helpers.condition import (
     async_from_config,
@@ -61,6 +62,29 @@ async def test_it_holds_from_start_to_stop(
     assert not await runs(hass, {"device_id": "nothing"})
     await call(hass, meter_entry, "stop")
     assert not await runs(hass, {"device_id": device_id})
+
+
+async def test_it_knows_when_the_event_comes(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """An automation that is run by a start or a stop is not told the state before."""
+    await setup(meter_entry)
+    target = {"device_id": device_of(hass, meter_entry)}
+    seen: dict[str, bool] = {}
+    config = await async_validate_condition_config(
+        hass, {"condition": "dc_meter.transaction_is_running", "target": target}
+    )
+    checker = await async_from_config(hass, config)
+
+    @callback
+    def look(event: Event) -> None:
+        seen[event.data["type"]] = bool(checker.async_check())
+
+    hass.bus.async_listen(EVENT_DC_METER, look)
+    await call(hass, meter_entry, "start")
+    await call(hass, meter_entry, "stop")
+    checker.async_unload()
+    assert seen == {"transaction_started": True, "transaction_stopped": False}
 
 
 @pytest.mark.parametrize(
