@@ -12,7 +12,7 @@ from string import Formatter
 import subprocess
 import tomllib
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import quote, urlparse
 
 from awesomeversion import AwesomeVersion
 from PIL import Image
@@ -25,10 +25,12 @@ from custom_components.dc_meter.const import DOMAIN
 from custom_components.dc_meter.metering.errors import MeterError
 from custom_components.dc_meter.trigger import TRIGGERS
 import homeassistant.components
+from homeassistant.components.blueprint.models import Blueprint
+from homeassistant.components.blueprint.schemas import BLUEPRINT_SCHEMA
 from homeassistant.const import __version__ as HOME_ASSISTANT_VERSION
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import validate_selector
-from homeassistant.util.yaml import load_yaml_dict
+from homeassistant.util.yaml import extract_inputs, load_yaml_dict, parse_yaml
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "custom_components.dc_meter"
@@ -392,6 +394,77 @@ def test_every_trigger_and_condition_is_named_and_has_an_icon(
         for name, field in fields.items():
             assert words["fields"][name].keys() == {"name", "description"}
             validate_selector(field["selector"])
+
+
+# The blueprints
+
+BLUEPRINTS = sorted((ROOT / "blueprints").rglob("*.yaml"))
+EXAMPLES = {
+    example["use_blueprint"]["path"]: example["use_blueprint"]["input"]
+    for block in re.findall(
+        r"```yaml\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL
+    )
+    if "use_blueprint" in block and isinstance(example := parse_yaml(block), dict)
+}
+
+
+def named(tree: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield each trigger, condition and action of ours in a tree, with what it is given."""
+    if isinstance(tree, dict):
+        for kind in ("trigger", "condition", "action"):
+            domain, _, name = str(tree.get(kind, "")).partition(".")
+            if domain == DOMAIN:
+                given = tree.get("data" if kind == "action" else "options", {})
+                yield kind, name, given if isinstance(given, dict) else {}
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for branch in tree:
+            yield from named(branch)
+
+
+@pytest.mark.parametrize("file", BLUEPRINTS, ids=lambda file: file.stem)
+def test_a_blueprint_names_only_what_exists(
+    file: Path,
+    actions: dict[str, Any],
+    automation_parts: dict[str, dict[str, dict[str, Any]]],
+) -> None:
+    """Our triggers, conditions and actions, and the fields they are given."""
+    seen = list(named(load_yaml_dict(str(file))))
+    assert seen
+    for kind, name, given in seen:
+        if kind == "action":
+            assert given.keys() <= action_fields(actions[name]).keys()
+        else:
+            part = automation_parts[f"{kind}s"][name]
+            assert given.keys() <= part.get("fields", {}).keys()
+
+
+@pytest.mark.parametrize("file", BLUEPRINTS, ids=lambda file: file.stem)
+def test_a_blueprint_says_whence_it_comes_and_what_it_asks_for(
+    file: Path, hacs: dict[str, Any], manifest: dict[str, Any]
+) -> None:
+    """It can be updated from its source, and every input has a name and a selector."""
+    blueprint = Blueprint(load_yaml_dict(str(file)), schema=BLUEPRINT_SCHEMA)
+    metadata = blueprint.metadata
+    address = f"{manifest['documentation']}/blob/main/{file.relative_to(ROOT)}"
+    assert metadata["source_url"] == address
+    assert metadata["homeassistant"]["min_version"] == hacs["homeassistant"]
+    assert metadata["description"].strip()
+    for entry in blueprint.inputs.values():
+        assert entry["name"] and entry["selector"]
+    used = extract_inputs(blueprint.data)
+    assert used == blueprint.inputs.keys()
+
+
+@pytest.mark.parametrize("file", BLUEPRINTS, ids=lambda file: file.stem)
+def test_the_read_me_shows_how_to_get_and_use_a_blueprint(file: Path) -> None:
+    """It has a link to import it, and an example that gives all it cannot do without."""
+    blueprint = Blueprint(load_yaml_dict(str(file)), schema=BLUEPRINT_SCHEMA)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert quote(blueprint.metadata["source_url"], safe="") in readme
+    example = EXAMPLES[f"dc-meter/{file.name}"]
+    needed = {key for key, entry in blueprint.inputs.items() if "default" not in entry}
+    assert needed <= example.keys() <= blueprint.inputs.keys()
 
 
 # The icons
