@@ -470,13 +470,22 @@ async def test_a_running_transaction_can_be_looked_at(
 async def test_a_transaction_begun_elsewhere_runs_without_a_session(
     hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, setup: Setup
 ) -> None:
-    """Nothing is made up about it."""
+    """Nothing is made up about it, and one that ended there runs no more."""
     await setup(iem_dcr_entry)
-    await iem_dcr_entry.runtime_data.meter.begin(TransactionRequest(transaction_id="T"))
-    assert await hass.services.async_call(
-        DOMAIN,
-        "get_transaction",
-        {"device_id": device_of(hass, iem_dcr_entry)},
-        blocking=True,
-        return_response=True,
-    ) == {"running": True}
+    meter = iem_dcr_entry.runtime_data.meter
+
+    async def look() -> Any:
+        return await hass.services.async_call(
+            DOMAIN,
+            "get_transaction",
+            {"device_id": device_of(hass, iem_dcr_entry)},
+            blocking=True,
+            return_response=True,
+        )
+
+    await meter.begin(TransactionRequest(transaction_id="T"))
+    assert await look() == {"running": True}
+    await meter.end()
+    await call(hass, iem_dcr_entry, "start")
+    await meter.end()
+    assert await look() == {"running": False}
