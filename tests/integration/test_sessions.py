@@ -85,11 +85,13 @@ async def test_a_begin_whose_answer_was_lost_is_found_at_the_meter(
         await call(hass, iem_dcr_entry, "start", transaction_id="T")
     assert lost.value.translation_key == "unreachable"
     assert server.describe()["transaction"]
-    assert not events
+    assert [event.data["type"] for event in events] == ["meter_lost"]
     server.disconnect(count=0)
     await poll(hass, iem_dcr_entry)
-    (event,) = events
-    assert event.data["type"] == "transaction_started"
+    assert [event.data["type"] for event in events[1:]] == [
+        "meter_back",
+        "transaction_started",
+    ]
     assert state_of(hass, iem_dcr_entry, "transaction_id") == "T"
     stopped = await call(hass, iem_dcr_entry, "stop", transaction_id="T")
     assert stopped["verdict"]["verdict"] == "valid"
@@ -112,10 +114,12 @@ async def test_an_end_whose_answer_was_lost_still_gives_its_receipt(
     events = async_capture_events(hass, EVENT_DC_METER)
     await setup(iem_dcr_entry)
     await poll(hass, iem_dcr_entry)
-    (event,) = events
-    assert event.data["type"] == "transaction_stopped"
-    assert event.data["transaction_id"] == "T"
-    assert event.data["verdict"]["verdict"] == "valid"
+    assert [event.data["type"] for event in events] == [
+        "meter_back",
+        "transaction_stopped",
+    ]
+    assert events[1].data["transaction_id"] == "T"
+    assert events[1].data["verdict"]["verdict"] == "valid"
 
 
 async def test_a_receipt_that_is_slow_to_come_is_waited_for_and_not_given_up(
