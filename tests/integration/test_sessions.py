@@ -85,6 +85,7 @@ async def test_a_begin_whose_answer_was_lost_is_found_at_the_meter(
         await call(hass, iem_dcr_entry, "start", transaction_id="T")
     assert lost.value.translation_key == "unreachable"
     assert server.describe()["transaction"]
+    await poll(hass, iem_dcr_entry)
     assert [event.data["type"] for event in events] == ["meter_lost"]
     server.disconnect(count=0)
     await poll(hass, iem_dcr_entry)
