@@ -249,6 +249,24 @@ def test_an_update_that_is_killed_leaves_the_version_before(
     assert made_of(version_1)[0] == SCHEMA_VERSION
 
 
+def test_nobody_else_on_the_machine_reads_who_charged(path: Path) -> None:
+    """Neither a new archive nor one from before, nor what SQLite puts beside it."""
+    for _ in range(2):
+        archive = Archive.open(path)
+        archive.append(
+            meter=METER,
+            transaction_id="T1",
+            kind=RecordKind.STARTED,
+            written_at=NOW,
+            body={},
+        )
+        files = list(path.parent.iterdir())
+        assert len(files) == 3
+        assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+        archive.close()
+        path.chmod(0o644)
+
+
 def test_a_folder_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
     """The reason is in the error."""
     (tmp_path / "file").write_text("")

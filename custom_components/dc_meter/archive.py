@@ -141,6 +141,10 @@ class Archive:
         """Open the archive at this path, made when missing."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # Who charged is for its owner alone. SQLite gives its own files the same mode.
+            path.touch(mode=0o600)
+            with suppress(PermissionError):
+                path.chmod(0o600)
             _sync_names_in(path.parent.parent)
             connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import count
+import os
 from pathlib import Path
 
 from .const import DOMAIN
@@ -32,11 +34,22 @@ class Export:
     left_out: tuple[str, ...] = ()
 
     def write_into(self, folder: Path) -> Path:
-        """Write the file, never over another. Raises ``OSError``."""
-        path = folder / self.name
-        with path.open("xb") as file:
+        """Write the file, never over another, for its owner alone. Raises ``OSError``."""
+        name = Path(self.name)
+        for number in count(2):
+            try:
+                descriptor = os.open(
+                    folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o600
+                )
+            except FileExistsError:
+                name = name.with_stem(f"{Path(self.name).stem}-{number}")
+            else:
+                break
+        with os.fdopen(descriptor, "wb") as file:
             file.write(self.content)
-        return path
+            file.flush()
+            os.fsync(descriptor)
+        return folder / name
 
 
 def export(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 import xml.etree.ElementTree as ET
 
+from freezegun.api import FrozenDateTimeFactory
 import pypdf
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -97,6 +98,24 @@ async def test_an_export_is_written_into_an_allowed_folder_and_no_other(
     with pytest.raises(HomeAssistantError) as failure:
         await export(hass, format="csv", folder=str(tmp_path / "missing"))
     assert failure.value.translation_key == "folder_not_writable"
+
+
+async def test_exports_of_one_second_do_not_meet_in_a_folder(
+    hass: HomeAssistant,
+    receipt: dict[str, Any],
+    tmp_path: Path,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Two sessions that end together are mailed together; and only their owner reads them."""
+    freezer.move_to("2026-07-01T12:00:00+00:00")
+    hass.config.allowlist_external_dirs = {str(tmp_path)}
+    paths = [
+        Path((await export(hass, format="csv", folder=str(tmp_path)))["path"])
+        for _ in range(3)
+    ]
+    assert len({path.read_bytes() for path in paths}) == 1
+    assert [path.name[-7:] for path in paths] == ["000.csv", "0-2.csv", "0-3.csv"]
+    assert {path.stat().st_mode & 0o777 for path in paths} == {0o600}
 
 
 async def test_a_statement_names_who_hands_it_out_and_to_whom(
