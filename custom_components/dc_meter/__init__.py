@@ -24,6 +24,7 @@ from .coordinator import (
 from .downloads import async_setup_downloads
 from .entity import device_info
 from .events import announcer
+from .frontend import async_setup_frontend
 from .metering.errors import InvalidRequestError, MeterError, WrongMeterError
 from .presence import report_lost
 from .price import price_at
@@ -54,6 +55,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     async_setup_archive(hass, partial(show_archive_issues, hass))
     async_setup_downloads(hass)
     async_setup_actions(hass)
+    await async_setup_frontend(hass)
     return True
 
 
