@@ -37,6 +37,7 @@ from .repairs import (
 )
 from .sessions import Sessions
 from .trust import Trust
+from .websocket_api import async_setup_websocket_api
 
 PLATFORMS = [
     Platform.BINARY_SENSOR,
@@ -55,6 +56,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     async_setup_archive(hass, partial(show_archive_issues, hass))
     async_setup_downloads(hass)
     async_setup_actions(hass)
+    async_setup_websocket_api(hass)
     await async_setup_frontend(hass)
     return True
 

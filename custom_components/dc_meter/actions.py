@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import voluptuous as vol
 
-from homeassistant.const import ATTR_DEVICE_ID
+from homeassistant.auth.permissions.const import POLICY_CONTROL
+from homeassistant.const import ATTR_DEVICE_ID, Platform
 from homeassistant.core import (
     HomeAssistant,
     ServiceCall,
@@ -17,8 +18,13 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import config_validation as cv
+from homeassistant.exceptions import (
+    HomeAssistantError,
+    ServiceValidationError,
+    Unauthorized,
+    UnknownUser,
+)
+from homeassistant.helpers import config_validation as cv, entity_registry as er
 from homeassistant.helpers.json import json_bytes
 from homeassistant.helpers.service import (
     async_get_device_and_config_entry,
@@ -237,6 +243,29 @@ def _local(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=dt_util.get_default_time_zone())
 
 
+def switch_of(hass: HomeAssistant, entry: DcMeterConfigEntry) -> str | None:
+    """Return the entity id of a meter's switch, by which its users' rights go."""
+    return er.async_get(hass).async_get_entity_id(
+        Platform.SWITCH, DOMAIN, f"{entry.unique_id}_transaction"
+    )
+
+
+async def _check_control(call: ServiceCall, entry: DcMeterConfigEntry) -> None:
+    """Raise ``Unauthorized`` when whoever calls may not turn the meter's switch either."""
+    if call.context.user_id is None:
+        return
+    user = await call.hass.auth.async_get_user(call.context.user_id)
+    if user is None:
+        raise UnknownUser(context=call.context, permission=POLICY_CONTROL)
+    entity_id = switch_of(call.hass, entry)
+    if entity_id is not None and not user.permissions.check_entity(
+        entity_id, POLICY_CONTROL
+    ):
+        raise Unauthorized(
+            context=call.context, entity_id=entity_id, permission=POLICY_CONTROL
+        )
+
+
 @callback
 def async_setup_actions(hass: HomeAssistant) -> None:
     """Register the actions."""
@@ -248,7 +277,9 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         return entry
 
     async def start(call: ServiceCall) -> ServiceResponse:
-        data = entry_of(call).runtime_data
+        entry = entry_of(call)
+        await _check_control(call, entry)
+        data = entry.runtime_data
         with translated_errors():
             outcome = await data.sessions.start(
                 transaction_request(call.data),
@@ -265,7 +296,9 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         return outcome_data(outcome)
 
     async def stop(call: ServiceCall) -> ServiceResponse:
-        data = entry_of(call).runtime_data
+        entry = entry_of(call)
+        await _check_control(call, entry)
+        data = entry.runtime_data
         with translated_errors():
             outcome = await data.sessions.stop(
                 call.data[ATTR_TRANSACTION_ID], call.context

@@ -63,27 +63,42 @@ def _session[T](
     return value
 
 
-def _transaction_energy(
+def _transaction_wh(
+    coordinator: DcMeterCoordinator,
     counted: Callable[[MeterReading], Decimal | None],
     register: Callable[[Any], Decimal | None],
-) -> Callable[[DcMeterCoordinator], Decimal | None]:
+) -> Decimal | None:
     """Energy of the running transaction: the meter's own count, else register less begin."""
+    reading = coordinator.data
+    session = coordinator.sessions.current
+    if not coordinator.sessions.is_running(reading.transaction_active):
+        return None
+    if (count := counted(reading)) is not None:
+        return count
+    now = register(reading)
+    if session is None or session.start is None or now is None:
+        return None
+    begin = register(session.start.turned(reversed_=reading.reversed))
+    # The reading can be older than the begin.
+    return None if begin is None or now < begin else now - begin
 
-    def value(coordinator: DcMeterCoordinator) -> Decimal | None:
-        reading = coordinator.data
-        session = coordinator.sessions.current
-        if not coordinator.sessions.is_running(reading.transaction_active):
-            return None
-        if (count := counted(reading)) is not None:
-            return _kwh(count)
-        now = register(reading)
-        if session is None or session.start is None or now is None:
-            return None
-        begin = register(session.start.turned(reversed_=reading.reversed))
-        # The reading can be older than the begin.
-        return None if begin is None or now < begin else _kwh(now - begin)
 
-    return value
+def transaction_import_wh(coordinator: DcMeterCoordinator) -> Decimal | None:
+    """Energy into the car since the running transaction began."""
+    return _transaction_wh(
+        coordinator,
+        lambda reading: reading.transaction_import_wh,
+        lambda registers: registers.energy_import_wh,
+    )
+
+
+def transaction_export_wh(coordinator: DcMeterCoordinator) -> Decimal | None:
+    """Energy out of the car since the running transaction began."""
+    return _transaction_wh(
+        coordinator,
+        lambda reading: reading.transaction_export_wh,
+        lambda registers: registers.energy_export_wh,
+    )
 
 
 def _trust(coordinator: DcMeterCoordinator) -> str | None:
@@ -163,18 +178,12 @@ SENSORS = (
     ),
     _energy(
         "transaction_energy_import",
-        _transaction_energy(
-            lambda reading: reading.transaction_import_wh,
-            lambda registers: registers.energy_import_wh,
-        ),
+        lambda coordinator: _kwh(transaction_import_wh(coordinator)),
         last_reset_fn=_session(lambda session: session.started_at),
     ),
     _energy(
         "transaction_energy_export",
-        _transaction_energy(
-            lambda reading: reading.transaction_export_wh,
-            lambda registers: registers.energy_export_wh,
-        ),
+        lambda coordinator: _kwh(transaction_export_wh(coordinator)),
         last_reset_fn=_session(lambda session: session.started_at),
     ),
     DcMeterSensorDescription(

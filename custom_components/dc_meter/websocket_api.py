@@ -1,0 +1,238 @@
+"""What the dashboard card asks: which meters there are, the session that runs, the receipts.
+
+What it does, it does through actions and entities like everybody else. Who may not read a
+meter's switch gets nothing of that meter, and only administrators get what tells who charged.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import voluptuous as vol
+
+from homeassistant.auth.models import User
+from homeassistant.auth.permissions.const import POLICY_READ
+from homeassistant.components import websocket_api
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import ATTR_DEVICE_ID
+from homeassistant.core import DOMAIN as HOMEASSISTANT_DOMAIN, HomeAssistant, callback
+from homeassistant.exceptions import ServiceValidationError, Unauthorized
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+
+from .actions import switch_of, translated_errors
+from .archive_file import async_archive
+from .const import DOMAIN
+from .coordinator import DcMeterConfigEntry, DcMeterCoordinator
+from .events import account_data, as_number
+from .receipts import Query, find
+from .sensor import transaction_export_wh, transaction_import_wh
+
+MAX_PAGE = 100
+
+
+@callback
+def async_setup_websocket_api(hass: HomeAssistant) -> None:
+    """Register the commands."""
+    websocket_api.async_register_command(hass, meters)
+    websocket_api.async_register_command(hass, subscribe_session)
+    websocket_api.async_register_command(hass, receipts)
+
+
+@websocket_api.websocket_command({vol.Required("type"): f"{DOMAIN}/meters"})
+@callback
+def meters(
+    hass: HomeAssistant,
+    connection: websocket_api.ActiveConnection,
+    message: dict[str, Any],
+) -> None:
+    """Answer with the meters: device, name, and the entity ids by their keys.
+
+    ``shows_tariff_text`` tells whether a driver gets to read what is given as tariff text.
+    """
+    entities = er.async_get(hass)
+    devices = dr.async_get(hass)
+    answer = []
+    for entry in hass.config_entries.async_entries(DOMAIN):
+        serial_number = entry.unique_id
+        device = devices.async_get_device(identifiers={(DOMAIN, serial_number or "")})
+        if device is None or not _may_read(hass, connection.user, entry):
+            continue
+        found = {
+            entity.unique_id.removeprefix(f"{serial_number}_"): entity
+            for entity in er.async_entries_for_config_entry(entities, entry.entry_id)
+        }
+        answer.append(
+            {
+                "device_id": device.id,
+                "name": device.name_by_user or device.name,
+                "model": device.model,
+                "serial_number": serial_number,
+                # The entity exists where the meter has a display, also while it is away.
+                "shows_tariff_text": "tariff_text" in found,
+                "entities": {
+                    key: entity.entity_id
+                    for key, entity in found.items()
+                    if not entity.disabled
+                },
+            }
+        )
+    connection.send_result(message["id"], answer)
+
+
+@websocket_api.websocket_command(
+    {
+        vol.Required("type"): f"{DOMAIN}/subscribe_session",
+        vol.Required(ATTR_DEVICE_ID): str,
+    }
+)
+@callback
+def subscribe_session(
+    hass: HomeAssistant,
+    connection: websocket_api.ActiveConnection,
+    message: dict[str, Any],
+) -> None:
+    """Send the session that runs, now and whenever it changes; null while none does.
+
+    Goes on when the entry is loaded again.
+    """
+    entry = _entry(hass, message[ATTR_DEVICE_ID])
+    if not _may_read(hass, connection.user, entry):
+        raise Unauthorized(permission=POLICY_READ)
+    sent: Any = NotImplemented
+    stop_listening: Callable[[], None] | None = None
+
+    @callback
+    def send() -> None:
+        nonlocal sent
+        running = (
+            _session(entry.runtime_data.coordinator, connection.user)
+            if entry.state is ConfigEntryState.LOADED
+            else None
+        )
+        if running != sent:
+            sent = running
+            connection.send_message(websocket_api.event_message(message["id"], running))
+
+    @callback
+    def listen() -> None:
+        """Listen to the coordinator of now: each time an entry is loaded it has another."""
+        nonlocal stop_listening
+        if stop_listening is not None:
+            stop_listening()
+            stop_listening = None
+        if entry.state is ConfigEntryState.LOADED:
+            stop_listening = entry.runtime_data.coordinator.async_add_listener(send)
+        send()
+
+    stop_following = entry.async_on_state_change(listen)
+
+    @callback
+    def unsubscribe() -> None:
+        stop_following()
+        if stop_listening is not None:
+            stop_listening()
+
+    connection.subscriptions[message["id"]] = unsubscribe
+    connection.send_result(message["id"])
+    listen()
+
+
+@websocket_api.require_admin
+@websocket_api.websocket_command(
+    {
+        vol.Required("type"): f"{DOMAIN}/receipts",
+        vol.Required(ATTR_DEVICE_ID): str,
+        vol.Optional("limit", default=10): vol.All(int, vol.Range(min=1, max=MAX_PAGE)),
+        vol.Optional("cursor", default=0): vol.All(int, vol.Range(min=0)),
+    }
+)
+@websocket_api.async_response
+async def receipts(
+    hass: HomeAssistant,
+    connection: websocket_api.ActiveConnection,
+    message: dict[str, Any],
+) -> None:
+    """Answer with a page of a meter's receipts, newest first, each as stop has answered.
+
+    ``cursor`` of the answer asks for the page that follows; null when there is none.
+    """
+    entry = _entry(hass, message[ATTR_DEVICE_ID])
+    with translated_errors():
+        accounts = await hass.async_add_executor_job(
+            find, await async_archive(hass), Query(meter=entry.unique_id)
+        )
+    begin, end = message["cursor"], message["cursor"] + message["limit"]
+    connection.send_result(
+        message["id"],
+        {
+            "receipts": [
+                account_data(account) for account in accounts[::-1][begin:end]
+            ],
+            "cursor": end if end < len(accounts) else None,
+        },
+    )
+
+
+def _entry(hass: HomeAssistant, device_id: str) -> DcMeterConfigEntry:
+    """Return the entry of a meter, loaded or not. Raises ``ServiceValidationError``."""
+    _, entry = dr.async_get_device_and_config_entry_for_domain(
+        hass, device_id, domain=DOMAIN
+    )
+    if entry is None:
+        raise ServiceValidationError(
+            translation_domain=HOMEASSISTANT_DOMAIN,
+            translation_key="service_device_not_found",
+            translation_placeholders={"device_id": device_id},
+        )
+    return entry
+
+
+def _may_read(hass: HomeAssistant, user: User, entry: DcMeterConfigEntry) -> bool:
+    """Tell whether a user may know what a meter does."""
+    entity_id = switch_of(hass, entry)
+    return entity_id is not None and user.permissions.check_entity(
+        entity_id, POLICY_READ
+    )
+
+
+def _session(coordinator: DcMeterCoordinator, user: User) -> dict[str, Any] | None:
+    """Return what the card shows of the session that runs.
+
+    Energies are in Wh, null while the meter does not answer; ``cost`` is what has come
+    together so far.
+    """
+    session = coordinator.sessions.current
+    if session is None:
+        if coordinator.sessions.is_foreign(coordinator.data):
+            return {"foreign": True}
+        return None
+    heard = coordinator.last_update_success
+    imported = transaction_import_wh(coordinator) if heard else None
+    exported = transaction_export_wh(coordinator) if heard else None
+    price = session.price
+    running: dict[str, Any] = {
+        "foreign": False,
+        "transaction_id": session.transaction_id,
+        "started_at": session.started_at and session.started_at.isoformat(),
+        "energy_import_wh": as_number(imported),
+        "energy_export_wh": as_number(exported),
+        "tariff_text": session.request.tariff_text,
+        "price_per_kwh": price and as_number(price.per_kwh),
+        "currency": price and price.currency,
+        "cost": None
+        if price is None or imported is None
+        else as_number(price.cost(imported)),
+        "gaps": [
+            {
+                "kind": gap.kind,
+                "begins_at": gap.begins_at.isoformat(),
+                "ends_at": gap.ends_at.isoformat(),
+            }
+            for gap in session.gaps
+        ],
+        "warnings": list(session.warnings),
+    }
+    if user.is_admin:
+        running["user"] = (
+            session.request.identification_data or session.particulars.client_id
+        )
+    return running
