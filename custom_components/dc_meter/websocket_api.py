@@ -14,8 +14,8 @@ from homeassistant.auth.permissions.const import POLICY_READ
 from homeassistant.components import websocket_api
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import ATTR_DEVICE_ID
-from homeassistant.core import DOMAIN as HOMEASSISTANT_DOMAIN, HomeAssistant, callback
-from homeassistant.exceptions import ServiceValidationError, Unauthorized
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import Unauthorized
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 
 from .actions import switch_of, translated_errors
@@ -23,7 +23,7 @@ from .archive_file import async_archive
 from .const import DOMAIN
 from .coordinator import DcMeterConfigEntry, DcMeterCoordinator
 from .events import account_data, as_number
-from .receipts import Query, find
+from .receipts import Query, page
 from .sensor import transaction_export_wh, transaction_import_wh
 
 MAX_PAGE = 100
@@ -94,7 +94,8 @@ def subscribe_session(
 
     Goes on when the entry is loaded again.
     """
-    entry = _entry(hass, message[ATTR_DEVICE_ID])
+    if (entry := _entry(hass, connection, message)) is None:
+        return
     if not _may_read(hass, connection.user, entry):
         raise Unauthorized(permission=POLICY_READ)
     sent: Any = NotImplemented
@@ -142,7 +143,7 @@ def subscribe_session(
         vol.Required("type"): f"{DOMAIN}/receipts",
         vol.Required(ATTR_DEVICE_ID): str,
         vol.Optional("limit", default=10): vol.All(int, vol.Range(min=1, max=MAX_PAGE)),
-        vol.Optional("cursor", default=0): vol.All(int, vol.Range(min=0)),
+        vol.Optional("cursor", default=None): vol.Any(None, int),
     }
 )
 @websocket_api.async_response
@@ -155,33 +156,39 @@ async def receipts(
 
     ``cursor`` of the answer asks for the page that follows; null when there is none.
     """
-    entry = _entry(hass, message[ATTR_DEVICE_ID])
+    if (entry := _entry(hass, connection, message)) is None:
+        return
     with translated_errors():
-        accounts = await hass.async_add_executor_job(
-            find, await async_archive(hass), Query(meter=entry.unique_id)
+        archive = await async_archive(hass)
+        found = await hass.async_add_executor_job(
+            lambda: page(
+                archive,
+                Query(meter=entry.unique_id),
+                limit=message["limit"],
+                before=message["cursor"],
+            )
         )
-    begin, end = message["cursor"], message["cursor"] + message["limit"]
     connection.send_result(
         message["id"],
         {
-            "receipts": [
-                account_data(account) for account in accounts[::-1][begin:end]
-            ],
-            "cursor": end if end < len(accounts) else None,
+            "receipts": [account_data(account) for account in found.accounts],
+            "cursor": found.before,
         },
     )
 
 
-def _entry(hass: HomeAssistant, device_id: str) -> DcMeterConfigEntry:
-    """Return the entry of a meter, loaded or not. Raises ``ServiceValidationError``."""
+def _entry(
+    hass: HomeAssistant,
+    connection: websocket_api.ActiveConnection,
+    message: dict[str, Any],
+) -> DcMeterConfigEntry | None:
+    """Return the entry of the meter asked for, loaded or not; say so when it is none."""
     _, entry = dr.async_get_device_and_config_entry_for_domain(
-        hass, device_id, domain=DOMAIN
+        hass, message[ATTR_DEVICE_ID], domain=DOMAIN
     )
     if entry is None:
-        raise ServiceValidationError(
-            translation_domain=HOMEASSISTANT_DOMAIN,
-            translation_key="service_device_not_found",
-            translation_placeholders={"device_id": device_id},
+        connection.send_error(
+            message["id"], websocket_api.ERR_NOT_FOUND, "This device is no meter"
         )
     return entry
 
