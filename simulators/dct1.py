@@ -160,9 +160,14 @@ class SimulatedDct1:
         if block_s is not None:
             self.block_delay_s = block_s
 
-    def exchange(self, *, serial_number: str) -> None:
-        """Let a meter with another serial number (and the same key) answer at this address."""
-        self.serial_number = text_field("serial_number", serial_number, 14)
+    def exchange(
+        self, *, serial_number: str | None = None, new_key: bool = False
+    ) -> None:
+        """Let another meter answer at this address: what is not asked for stays the same."""
+        if serial_number is not None:
+            self.serial_number = text_field("serial_number", serial_number, 14)
+        if new_key and self.key is not None:
+            self.key = self.key.another()
 
     def count_from(self, *, import_wh: int, export_wh: int = 0) -> None:
         """Go on from these registers, as a meter does that was reset."""

@@ -307,11 +307,15 @@ class SimulatedIemDcr:
             raise ValueError("seconds is not negative")
         self.signature_delay_s = seconds
 
-    def exchange(self, *, serial_number: str) -> None:
-        """Let a meter with another serial number (and the same key) answer at this address."""
-        if not serial_number:
+    def exchange(
+        self, *, serial_number: str | None = None, new_key: bool = False
+    ) -> None:
+        """Let another meter answer at this address: what is not asked for stays the same."""
+        if serial_number == "":
             raise ValueError("serial_number is not empty")
-        self.serial_number = serial_number
+        self.serial_number = serial_number or self.serial_number
+        if new_key:
+            self.key = self.key.another()
 
     def count_from(self, *, import_wh: int, export_wh: int = 0) -> None:
         """Go on from these registers, as a meter does that was reset."""

@@ -37,6 +37,7 @@ class SigningKey:
         self, curve: ec.EllipticCurve, digest: HashAlgorithm, path: Path | None = None
     ) -> None:
         """Take the key kept at ``path``, or make one and keep it there."""
+        self._curve, self._digest = curve, digest
         self._hash = ec.ECDSA(digest)
         if path is not None and path.exists():
             key = load_pem_private_key(path.read_bytes(), None)
@@ -55,6 +56,10 @@ class SigningKey:
         self._key = key
         self.width = (curve.key_size + 7) // 8
         """Bytes of one coordinate."""
+
+    def another(self) -> SigningKey:
+        """Return a new key of this kind, which is not kept."""
+        return SigningKey(self._curve, self._digest)
 
     @property
     def point(self) -> bytes:

@@ -274,8 +274,14 @@ def test_key_and_registers_are_kept(
 
 def test_another_meter_may_take_the_address() -> None:
     meter = SimulatedDct1()
+    assert meter.key is not None
+    key = meter.key.point
     meter.exchange(serial_number="BY1")
     assert meter.block()[124:138] == b"BY1".ljust(14, b"\x00")
+    assert meter.key.point == key
+    meter.exchange(new_key=True)
+    assert meter.block()[124:138] == b"BY1".ljust(14, b"\x00")
+    assert meter.key.point != key
 
 
 @pytest.mark.parametrize(

@@ -577,3 +577,6 @@ async def test_network_faults_strike_as_often_as_told(meter: SimulatedIemDcr) ->
         assert time.perf_counter() - started > 0.2
         meter.exchange(serial_number="1ISA0200009999")
         assert (await client.json("/metervalue"))["MS"] == "1ISA0200009999"
+        key = await client.json("/publickey")
+        meter.exchange(new_key=True)
+        assert await client.json("/publickey") != key
