@@ -170,7 +170,7 @@ Control          {simulation.control_url}    car, meters and faults; python -m s
 DCT1             {simulation.serial_port}    {simulation.dct1_serial_number}, 9600 baud, address 1
 IEM-DCR          {simulation.iem_dcr_url}    {simulation.iem_dcr_serial_number}
 
-The car charges. Its buttons are on the dashboard, or:
+The car charges. Its buttons are on the dashboard Car, or:
   curl -d '{{"power_w": 50000}}' {simulation.control_url}/car
   curl -d '{{"charging": false}}' {simulation.control_url}/car     no current: the IEM-DCR begins and ends only then
   curl -d '{{"curve": true}}' {simulation.control_url}/car

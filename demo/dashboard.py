@@ -1,4 +1,4 @@
-"""What a person sees first: both meters side by side, and the car."""
+"""What a person sees first: the dashboard of all meters, and a car to steer beside it."""
 
 from typing import Any
 
@@ -11,21 +11,23 @@ type Card = dict[str, Any]
 
 
 async def show(socket: Socket, *meters: Meter) -> None:
-    """Make the dashboard and the energy dashboard's devices, once: a person may edit them."""
+    """Make the dashboards and the energy dashboard's devices, once: a person may edit them."""
     dashboards = await socket.command("lovelace/dashboards/list")
     if any(dashboard["url_path"] == URL_PATH for dashboard in dashboards):
         return
-    await socket.command(
-        "lovelace/dashboards/create",
-        url_path=URL_PATH,
-        title="Charging",
-        icon="mdi:ev-station",
-        show_in_sidebar=True,
-        require_admin=False,
-    )
-    await socket.command(
-        "lovelace/config/save", url_path=URL_PATH, config=dashboard(*meters)
-    )
+    for url_path, title, icon, config in (
+        (
+            URL_PATH,
+            "Charging",
+            "mdi:ev-station",
+            {"strategy": {"type": "custom:dc-meter"}},
+        ),
+        ("dc-meter-car", "Car", "mdi:car-electric", {"views": [car()]}),
+    ):
+        await socket.command(
+            "lovelace/dashboards/create", url_path=url_path, title=title, icon=icon
+        )
+        await socket.command("lovelace/config/save", url_path=url_path, config=config)
     await socket.command(
         "frontend/set_system_data", key="core", value={"default_panel": URL_PATH}
     )
@@ -42,89 +44,25 @@ async def show(socket: Socket, *meters: Meter) -> None:
     )
 
 
-def dashboard(*meters: Meter) -> dict[str, Any]:
-    """Return the dashboard: the car and one section for each meter."""
+def car() -> dict[str, Any]:
+    """Return the view of the car."""
+    cards = [
+        {
+            "type": "markdown",
+            "content": "Both meters measure this car. The IEM-DCR begins and ends a transaction only"
+            " while no current flows: pause the car first.",
+            "grid_options": {"columns": "full"},
+        },
+        button("Charge", "mdi:battery-charging", curve=True, state_of_charge=0.2),
+        button("Pause", "mdi:pause", charging=False),
+        button("11 kW", "mdi:flash", power_w=11_000),
+        button("150 kW", "mdi:flash-triangle", power_w=150_000),
+        button("Feed back", "mdi:transmission-tower", power_w=-10_000),
+    ]
     return {
-        "views": [
-            {
-                "title": "Charging",
-                "path": "charging",
-                "type": "sections",
-                "max_columns": len(meters) + 1,
-                "sections": [
-                    *(meter_section(meter) for meter in meters),
-                    car_section(),
-                ],
-            }
-        ]
-    }
-
-
-def meter_section(meter: Meter) -> Card:
-    """Return what there is to see and do with a meter."""
-
-    def tiles(*keys: str, **options: Any) -> list[Card]:
-        return [
-            {
-                "type": "tile",
-                "entity": meter.entities[key],
-                # The heading names the meter already.
-                "name": {"type": "entity"},
-                **options,
-            }
-            for key in keys
-            if key in meter.entities
-        ]
-
-    return {
-        "type": "grid",
-        "cards": [
-            {
-                "type": "heading",
-                "heading": f"{meter.name} {meter.serial_number}",
-                "icon": "mdi:meter-electric",
-            },
-            *tiles("power", "energy_import", "voltage", "current"),
-            {
-                "type": "history-graph",
-                "hours_to_show": 0.1,
-                "entities": [
-                    {"entity": meter.entities["power"], "name": {"type": "entity"}}
-                ],
-                "grid_options": {"columns": "full", "rows": 4},
-            },
-            *tiles(
-                "transaction",
-                features=[{"type": "toggle"}],
-                features_position="inline",
-                grid_options={"columns": "full"},
-            ),
-            *tiles("transaction_energy_import", "transaction_event"),
-            *tiles("transaction_id", grid_options={"columns": "full"}),
-            *tiles("energy_export", "transaction_energy_export"),
-            *tiles("problem", "tariff_text"),
-        ],
-    }
-
-
-def car_section() -> Card:
-    """Return the car's buttons."""
-    return {
-        "type": "grid",
-        "cards": [
-            {"type": "heading", "heading": "Car", "icon": "mdi:car-electric"},
-            {
-                "type": "markdown",
-                "content": "Both meters measure this car. The IEM-DCR begins and ends a transaction only"
-                " while no current flows: pause the car first.",
-                "grid_options": {"columns": "full"},
-            },
-            button("Charge", "mdi:battery-charging", curve=True, state_of_charge=0.2),
-            button("Pause", "mdi:pause", charging=False),
-            button("11 kW", "mdi:flash", power_w=11_000),
-            button("150 kW", "mdi:flash-triangle", power_w=150_000),
-            button("Feed back", "mdi:transmission-tower", power_w=-10_000),
-        ],
+        "title": "Car",
+        "type": "sections",
+        "sections": [{"type": "grid", "cards": cards}],
     }
 
 

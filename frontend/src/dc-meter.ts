@@ -1,5 +1,6 @@
 // What Home Assistant's frontend loads: it defines our elements and tells the card picker of them.
 import type { Hass } from "./home-assistant";
+import "./dashboard";
 import "./meter-card";
 import { DOMAIN } from "./server";
 
