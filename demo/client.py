@@ -37,6 +37,10 @@ class Client:
         """POST a JSON object to a path; returns the JSON. Raises ``RefusedError``."""
         return await self._request("POST", path, json=body)
 
+    async def delete(self, path: str) -> Any:
+        """DELETE a path; returns the JSON. Raises ``RefusedError``."""
+        return await self._request("DELETE", path)
+
     async def _request(self, method: str, path: str, **arguments: Any) -> Any:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         async with self.http.request(
@@ -48,8 +52,8 @@ class Client:
                 )
             return await answer.json()
 
-    async def log_in(self) -> None:
-        """Log the demo's user in, whom the first time makes. Raises ``RefusedError``."""
+    async def log_in(self, user: str = USER, password: str = PASSWORD) -> None:
+        """Log a user in; the first time makes the demo's. Raises ``RefusedError``."""
         self.token = ""
         client = {"client_id": f"{self.url}/"}
         try:
@@ -76,8 +80,8 @@ class Client:
             logged_in = await self.post(
                 f"/auth/login_flow/{flow['flow_id']}",
                 **client,
-                username=USER,
-                password=PASSWORD,
+                username=user,
+                password=password,
             )
             code = logged_in["result"]
         tokens = await self._request(

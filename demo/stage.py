@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 import tempfile
 
@@ -28,6 +28,16 @@ class Stage:
 @asynccontextmanager
 async def stage() -> AsyncGenerator[Stage]:
     """Bring everything up, logged in and with both meters set up; take it down again."""
+    async with empty_stage() as up:
+        await add_meters(up.client, up.simulation)
+        async with up.client.socket() as socket:
+            meters = await find_meters(socket, up.simulation)
+        yield replace(up, meters=meters)
+
+
+@asynccontextmanager
+async def empty_stage() -> AsyncGenerator[Stage]:
+    """Bring everything up, logged in, with no meter set up yet; take it down again."""
     with tempfile.TemporaryDirectory(prefix="dc-meter-stage-") as folder:
         async with (
             aiohttp.ClientSession() as http,
@@ -47,12 +57,9 @@ async def stage() -> AsyncGenerator[Stage]:
             client = Client(http=http, url=home_assistant.url)
             await client.log_in()
             await client.until_running()
-            await add_meters(client, simulation)
-            async with client.socket() as socket:
-                meters = await find_meters(socket, simulation)
             yield Stage(
                 client=client,
                 simulation=simulation,
                 home_assistant=home_assistant,
-                meters=meters,
+                meters=(),
             )
