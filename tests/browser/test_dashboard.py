@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, ViewportSize, expect
 import pytest
 
 from demo import dashboard
-from demo.meters import Meter
+from demo.meters import DOMAIN, Meter
 from demo.stage import Stage
 
 from .conftest import PHONE, Opener, TakePicture, state_of, until
@@ -80,8 +80,13 @@ async def test_it_shows_all_meters_and_everything_of_each(
     page: Page, home: Stage, take_picture: TakePicture
 ) -> None:
     await remember(home)
+    target = {"device_id": home.meters[0].device_id}
+    await home.client.action(
+        DOMAIN, "start_transaction", **target, identification_data="Ada"
+    )
     await page.goto(DASHBOARD)
     await expect(page.locator(CARD)).to_have_count(len(home.meters))
+    await expect(page.get_by_text("Charging · Ada")).to_be_visible()
     await expect(page.locator("hui-statistics-graph-card")).to_have_count(2)
     await take_picture(page, "dashboard")
     for meter in home.meters:
@@ -91,6 +96,7 @@ async def test_it_shows_all_meters_and_everything_of_each(
         await expect(page.locator("hui-history-graph-card")).to_be_visible()
         await take_picture(page, f"dashboard-{meter.name.lower()}")
     await expect(page.get_by_text("Clock state")).to_be_visible()
+    await home.client.action(DOMAIN, "stop_transaction", **target)
 
 
 async def test_it_follows_what_is_renamed_disabled_and_hidden(
@@ -127,14 +133,26 @@ async def test_it_follows_what_is_renamed_disabled_and_hidden(
     await expect(page.get_by_text("Cable resistance")).to_be_visible()
 
 
-async def test_it_fits_a_phone_in_the_dark(
-    open_window: Opener, home: Stage, take_picture: TakePicture
+@pytest.mark.parametrize(
+    ("name", "viewport", "options"),
+    [
+        ("phone-dark", PHONE, {"color_scheme": "dark", "locale": "de-DE"}),
+        ("wide", ViewportSize(width=1920, height=1080), {}),
+    ],
+)
+async def test_it_fits(
+    open_window: Opener,
+    take_picture: TakePicture,
+    name: str,
+    viewport: ViewportSize,
+    options: dict[str, Any],
 ) -> None:
-    page = await open_window(viewport=PHONE, color_scheme="dark", locale="de-DE")
+    page = await open_window(viewport=viewport, **options)
     await page.goto(DASHBOARD)
     await expect(page.locator(CARD).last).to_be_visible()
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
-    await take_picture(page, "dashboard-phone-dark")
+    width = await page.evaluate("document.documentElement.scrollWidth")
+    assert width <= viewport["width"]
+    await take_picture(page, f"dashboard-{name}")
 
 
 async def test_the_energy_dashboard_takes_the_meters(
@@ -180,6 +198,7 @@ async def test_the_energy_dashboard_takes_the_meters(
         }
         await until(lambda: socket.command("energy/validate"), nothing)
     await page.goto("/energy")
+    await expect(page.locator("hui-energy-distribution-card").first).to_be_visible()
     await take_picture(page, "energy")
     cost = f"{dct1.entities['energy_import']}_cost"
     state = await home.client.get(f"/api/states/{cost}")

@@ -155,7 +155,7 @@ async def test_a_transaction_begun_by_others_is_taken_over_or_ended(
         f"{home.simulation.iem_dcr_url}/counter/v1/ocmf/receipt", json={"TX": "B"}
     ) as begun:
         assert begun.ok
-    dialog = await repair(page, "a transaction runs that nobody here started")
+    dialog = await repair(page, "transaction not started here")
     await expect(dialog).to_contain_text("What should happen to it?")
     await take_picture(page, "repair-foreign-transaction")
     async with home.client.socket() as socket:
