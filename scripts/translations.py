@@ -15,12 +15,7 @@ import sys
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = {
-    "": ROOT / "custom_components" / "dc_meter" / "translations",
-    "card.": ROOT / "frontend" / "src" / "words",
-}
-"""Where the texts are, by what their keys begin with here."""
-
+FOLDER = ROOT / "custom_components" / "dc_meter" / "translations"
 RECORD = ROOT / "scripts" / "translations.txt"
 ENGLISH = "en"
 
@@ -30,8 +25,7 @@ type Record = dict[str, dict[str, str]]
 
 def languages() -> list[str]:
     """Return all languages but English, by the names of their files."""
-    found = {file.stem for folder in FOLDERS.values() for file in folder.glob("*.json")}
-    return sorted(found - {ENGLISH})
+    return sorted({file.stem for file in FOLDER.glob("*.json")} - {ENGLISH})
 
 
 def texts(language: str) -> dict[str, str]:
@@ -44,12 +38,8 @@ def texts(language: str) -> dict[str, str]:
             else:
                 yield f"{path}{key}", value
 
-    return {
-        key: text
-        for path, folder in FOLDERS.items()
-        for file in folder.glob(f"{language}.json")
-        for key, text in leaves(json.loads(file.read_text(encoding="utf-8")), path)
-    }
+    file = FOLDER / f"{language}.json"
+    return dict(leaves(json.loads(file.read_text(encoding="utf-8")), ""))
 
 
 def digest(text: str) -> str:

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from scripts.translations import FOLDERS, ROOT, languages, texts
+from scripts.translations import FOLDER, ROOT, languages, texts
 
 OTHERS = languages()
 
@@ -29,7 +29,17 @@ SAME = {
     "es": {"Host"},
     "fr": {"Format", "Informative", "Options", "Port", "Relative", "Transaction"},
     "it": {"Host"},
-    "nl": {"Even", "Host", "Meter", "Protocol", "RTU over TCP"},
+    "nl": {
+        "Begin",
+        "Even",
+        "Export",
+        "Host",
+        "Meter",
+        "Meters",
+        "Protocol",
+        "RTU over TCP",
+        "{price} per kWh",
+    },
 }
 """What a language says in the words of English."""
 
@@ -87,7 +97,7 @@ def test_no_language_is_missing_a_text_or_stale() -> None:
 
 def write(root: Path, language: str, **words: str) -> None:
     """Write the file of a language."""
-    file = root / FOLDERS[""].relative_to(ROOT) / f"{language}.json"
+    file = root / FOLDER.relative_to(ROOT) / f"{language}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"title": words}), encoding="utf-8")
 
