@@ -1,211 +1,400 @@
-"""The card of a meter: everything that can be seen and done with it."""
+"""The card of a meter: what it shows, what can be done from it, and for whom."""
 
 import asyncio
-import os
+from collections.abc import AsyncIterator
+from decimal import Decimal
+import json
+from pathlib import Path
+import re
 from typing import Any
 
 from playwright.async_api import Locator, Page, expect
 import pytest
+import pytest_asyncio
 
-from demo.client import Client
 from demo.meters import DOMAIN, Meter
 from demo.stage import Stage
 
-from .conftest import (
-    PHONE,
-    Opener,
-    TakePicture,
-    accessibility_flaws,
-    entry_of,
-    loaded,
-    state_of,
-    until,
-)
+from .conftest import PHONE, Opener, TakePicture, accessibility_flaws, state_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+BOARD = "/dc-meter-card-test"
 CARD = "dc-meter-card"
-CHARGE_S = float(os.environ.get("DC_METER_CHARGE_S", "2"))
-"""How long to charge before a picture; longer draws a nicer curve."""
+WHO = "<b>Ada & Söhne</b>"
+"""What a browser that took text for HTML would show otherwise."""
 
 
-async def show_cards(page: Page, home: Stage, *settings: dict[str, Any]) -> Locator:
-    """Show cards with these settings on a dashboard of their own; returns the first."""
-    url_path = "dc-meter-cards"
-    cards = [{"type": f"custom:{CARD}", **one} for one in settings]
-    sections = [{"type": "grid", "cards": [card]} for card in cards]
+async def put_up(home: Stage, **config: Any) -> None:
+    """Put a card of this configuration on a dashboard of its own."""
     async with home.client.socket() as socket:
-        dashboards = await socket.command("lovelace/dashboards/list")
-        if not any(one["url_path"] == url_path for one in dashboards):
+        boards = await socket.command("lovelace/dashboards/list")
+        if not any(f"/{board['url_path']}" == BOARD for board in boards):
             await socket.command(
-                "lovelace/dashboards/create", url_path=url_path, title="Cards"
+                "lovelace/dashboards/create", url_path=BOARD[1:], title="Card"
             )
         await socket.command(
             "lovelace/config/save",
-            url_path=url_path,
+            url_path=BOARD[1:],
             config={
-                "views": [{"title": "Cards", "type": "sections", "sections": sections}]
+                "views": [
+                    {
+                        "type": "sections",
+                        "sections": [{"cards": [{"type": f"custom:{CARD}", **config}]}],
+                    }
+                ]
             },
         )
-    await page.goto(f"/{url_path}")
-    await expect(page.locator(CARD)).to_have_count(len(cards))
-    return page.locator(CARD).first
 
 
-async def set_price(home: Stage, meter: Meter) -> None:
-    """Give a DCT1 a price."""
-    path = "/api/config/config_entries/options/flow"
-    flow = await home.client.post(
-        path, handler=(await entry_of(home, meter))["entry_id"]
-    )
-    form = {"low_side_sensing": True, "price": 0.39}
-    await home.client.post(f"{path}/{flow['flow_id']}", **form)
-    await until(lambda: loaded(home, meter), True)
-
-
-async def charge(home: Stage, meter: Meter, user: str) -> None:
-    """Charge for a moment, and leave no current."""
-    target = {"device_id": meter.device_id}
-    await home.client.action(
-        DOMAIN, "start_transaction", **target, identification_data=user
-    )
-    await home.simulation.steer_car(power_w=250_000)
-    await asyncio.sleep(2)
+async def start(home: Stage, meter: Meter, **request: str) -> None:
+    """Start a transaction and let the car charge."""
     await home.simulation.steer_car(charging=False)
-    await until(lambda: state_of(home, meter, "power"), "0.0")
-    await home.client.action(DOMAIN, "stop_transaction", **target)
+    await asyncio.sleep(1.5)  # The car may just have been between two polls.
+    await home.client.action(
+        DOMAIN, "start_transaction", device_id=meter.device_id, **request
+    )
+    await home.simulation.steer_car(charging=True, power_w=50_000)
 
 
-async def test_it_charges_from_start_to_receipt(
-    page: Page, home: Stage, dct1: Meter, take_picture: TakePicture
-) -> None:
-    await set_price(home, dct1)
-    await charge(home, dct1, "Grace")
-    await charge(home, dct1, "Ada")
-    settings = {"device_id": dct1.device_id, "ask_user": True}
-    card = await show_cards(page, home, settings)
-    await card.get_by_role("button", name="Start").click()
-    await expect(card.get_by_role("heading", name="Start charging")).to_be_visible()
-    await card.get_by_label("User").fill("Ada")
-    await take_picture(page, "card-start")
-    assert await accessibility_flaws(page, CARD) == []
-    await page.keyboard.press("Enter")
-    await until(lambda: state_of(home, dct1, "transaction_active"), "on")
-    await expect(card.get_by_text("Charging", exact=True).first).to_be_visible()
-    await expect(card.get_by_text("Ada").first).to_be_visible()
-    await expect(card.locator("svg.curve")).to_be_visible()
-    await home.simulation.steer_car(curve=True, state_of_charge=0.2)
-    await page.wait_for_timeout(CHARGE_S * 1000)
-    await take_picture(page, "card", card)
-    assert await accessibility_flaws(page, CARD) == []
-
-    await card.get_by_role("button", name="Stop").click()
-    dialog = card.get_by_role("alertdialog")
-    await expect(dialog).to_be_visible()
-    await take_picture(page, "card-stop")
-    await page.keyboard.press("Escape")
-    assert await state_of(home, dct1, "transaction_active") == "on"
-    await card.get_by_role("button", name="Stop").click()
-    await page.keyboard.press("Tab")
-    await card.get_by_role("button", name="Stop").last.click()
-    await expect(card.get_by_text("Charging has ended")).to_be_visible()
-    assert await state_of(home, dct1, "transaction_active") == "off"
-
-    await card.get_by_role("listitem").first.get_by_role("button").click()
-    await expect(card.get_by_text("Proved by the signature")).to_be_visible()
-    await take_picture(page, "card-receipt")
-    assert await accessibility_flaws(page, CARD) == []
-    async with page.expect_download() as started:
-        await card.get_by_role("button", name="Download as PDF").click()
-    download = await started.value
-    assert (await download.path()).read_bytes().startswith(b"%PDF")
+async def stop(home: Stage, meter: Meter) -> dict[str, Any]:
+    """Let the car pause and stop the transaction."""
+    await home.simulation.steer_car(charging=False)
+    await asyncio.sleep(1.5)
+    return await home.client.action(
+        DOMAIN, "stop_transaction", device_id=meter.device_id
+    )
 
 
-async def test_it_says_why_a_start_is_refused(
+@pytest_asyncio.fixture(loop_scope="session")
+async def dct1(home: Stage) -> AsyncIterator[Meter]:
+    """Provide a DCT1 at rest."""
+    meter = home.meters[0]
+    yield meter
+    if await state_of(home, meter, "transaction") == "on":
+        await stop(home, meter)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def iem_dcr(home: Stage) -> AsyncIterator[Meter]:
+    """Provide an IEM-DCR at rest."""
+    meter = home.meters[1]
+    yield meter
+    if await state_of(home, meter, "transaction") == "on":
+        await stop(home, meter)
+
+
+def button(card: Locator, name: str) -> Locator:
+    return card.get_by_role("button", name=name, exact=True)
+
+
+async def shown(page: Page) -> Locator:
+    """Open the dashboard and return its card."""
+    await page.goto(BOARD)
+    card = page.locator(CARD)
+    await expect(card.get_by_role("heading").first).to_be_visible()
+    return card
+
+
+async def test_a_session_is_started_for_somebody_watched_and_stopped(
     page: Page, home: Stage, iem_dcr: Meter, take_picture: TakePicture
 ) -> None:
-    await home.simulation.steer_car(power_w=50_000)
-    await page.wait_for_timeout(1500)
-    card = await show_cards(page, home, {"device_id": iem_dcr.device_id})
-    await card.get_by_role("button", name="Start").click()
+    """The form asks who; the card shows it, and after the stop what was signed."""
+    await home.simulation.steer_car(charging=False)
+    await put_up(
+        home, device_id=iem_dcr.device_id, ask_user=True, ask_tariff=True, receipts=3
+    )
+    card = await shown(page)
+    await expect(card).to_contain_text("Ready")
+    await button(card, "Start").click()
+    dialog = page.get_by_role("dialog")
+    await expect(page.get_by_label("User")).to_be_focused()
+    await take_picture(page, "card-start")
+    await page.get_by_label("User").fill(WHO)
+    await page.get_by_label("Tariff text").fill("0,39 EUR/kWh")
+    await page.keyboard.press("Enter")
+    await expect(dialog).to_have_count(0)
+
+    await expect(card).to_contain_text("Charging")
+    await expect(card).to_contain_text(WHO)
+    await home.simulation.steer_car(charging=True, power_w=50_000)
+    await expect(card.locator(".power")).to_contain_text(re.compile(r"\d\d,\d{3}\sW"))
+    await expect(
+        card.get_by_role("img", name="Power during the session")
+    ).to_be_visible()
+    await take_picture(page, "card-charging")
+
+    await button(card, "Stop").click()
+    await page.locator("dc-meter-dialog").get_by_role("button", name="Stop").click()
     await expect(card.get_by_role("alert")).to_contain_text("while current flows")
-    await take_picture(page, "card-refused")
+    await expect(card).to_contain_text("Charging")
+    await home.simulation.steer_car(charging=False)
+    await asyncio.sleep(1.5)
+    await button(card, "Stop").click()
+    await page.locator("dc-meter-dialog").get_by_role("button", name="Stop").click()
+    await expect(card).to_contain_text("Ready")
+
+    newest = await home.client.action(
+        DOMAIN, "get_receipts", device_id=iem_dcr.device_id, limit=1
+    )
+    (receipt,) = newest["receipts"]
+    assert receipt["session"]["identification_data"] == WHO
+    assert receipt["session"]["tariff_text"] == "0,39 EUR/kWh"
+    kwh = f"{Decimal(receipt['session']['energy_import_wh']) / 1000:.3f} kWh"
+    row = card.get_by_role("listitem").first
+    await expect(row).to_contain_text(kwh)
+    await expect(row).to_contain_text("Valid · Billable")
+    await expect(card.get_by_role("status").get_by_text(kwh)).to_be_visible()
 
 
-async def test_it_shows_that_its_meter_is_away(
+async def test_a_receipt_is_looked_at_and_downloaded(
+    page: Page, home: Stage, iem_dcr: Meter, take_picture: TakePicture
+) -> None:
+    """Its details say what it proves; its file holds it and no other."""
+    await start(home, iem_dcr, transaction_id="to be downloaded")
+    await stop(home, iem_dcr)
+    await put_up(home, device_id=iem_dcr.device_id)
+    card = await shown(page)
+    await card.get_by_role("listitem").first.get_by_role("button").click()
+    details = page.locator("dc-meter-receipt")
+    await expect(details).to_contain_text("The signature is genuine")
+    await expect(details).to_contain_text("to be downloaded")
+    await take_picture(page, "card-receipt")
+    async with page.expect_download() as coming:
+        await details.get_by_role("button", name="Download as XML").click()
+    download = await coming.value
+    assert download.suggested_filename.endswith(".xml")
+    file = Path(await download.path())
+    content = await asyncio.to_thread(file.read_text, "utf-8")
+    assert content.count("<signedData") == 1
+    assert "to be downloaded" in content
+
+
+async def test_all_receipts_come_page_by_page(
     page: Page, home: Stage, dct1: Meter, take_picture: TakePicture
 ) -> None:
-    card = await show_cards(page, home, {"device_id": dct1.device_id})
-    await expect(card.get_by_text("Ready").first).to_be_visible()
-    await home.simulation.steer("lines/line/cut")
-    await expect(card.get_by_text("The meter does not answer")).to_be_visible()
-    await expect(card.get_by_role("button", name="Start")).to_be_disabled()
-    assert "49" not in await card.locator("dl").inner_text()
-    await take_picture(page, "card-unavailable")
-    await home.simulation.steer("lines/line/mend")
-    await expect(card.get_by_text("Ready").first).to_be_visible()
+    """The card shows the last few; the rest is a tap away."""
+    for _ in range(2):
+        await start(home, dct1)
+        await stop(home, dct1)
+    await put_up(home, device_id=dct1.device_id, receipts=1)
+    card = await shown(page)
+    await expect(card.get_by_role("listitem")).to_have_count(1)
+    await button(card, "All receipts").click()
+    total = (
+        await home.client.action(DOMAIN, "get_receipts", device_id=dct1.device_id)
+    )["total"]
+    await expect(
+        page.locator("dc-meter-history").get_by_role("listitem")
+    ).to_have_count(total)
+    await take_picture(page, "card-history")
 
 
-async def test_it_keeps_receipts_from_those_who_do_not_run_the_house(
+async def test_the_keyboard_does_it_all(page: Page, home: Stage, dct1: Meter) -> None:
+    """Dialogs keep the focus and give it back to where it was."""
+    await put_up(home, device_id=dct1.device_id, ask_user=True)
+    card = await shown(page)
+    await button(card, "Start").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("User")).to_be_focused()
+    for _ in range(8):
+        await page.keyboard.press("Tab")
+        assert await page.evaluate(
+            "() => { let at = document.activeElement;"
+            " while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;"
+            " return at === document.body || !!at.closest('dc-meter-dialog')"
+            " || at.getRootNode().host?.localName === 'dc-meter-dialog'; }"
+        )
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(button(card, "Start")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Enter")
+    await expect(button(card, "Stop")).to_be_focused()
+
+
+async def test_a_meter_that_is_away_shows_nothing_old(
+    page: Page, home: Stage, dct1: Meter, take_picture: TakePicture
+) -> None:
+    """No power, no energy, a hole in the curve; and nothing can be started."""
+    await start(home, dct1)
+    await put_up(home, device_id=dct1.device_id)
+    card = await shown(page)
+    await expect(card.locator(".power")).to_contain_text("W")
+    await asyncio.sleep(5)
+    await home.simulation.steer("meters/dct1/power_off")
+    try:
+        await expect(card).to_contain_text("Unavailable")
+        await expect(card.locator(".power")).to_have_text(re.compile(r"\s—\s*$"))
+        await expect(card).to_contain_text("The meter does not answer")
+        await expect(button(card, "Stop")).to_have_attribute("aria-disabled", "true")
+        await take_picture(page, "card-unavailable")
+    finally:
+        await home.simulation.steer("meters/dct1/power_on")
+    await expect(card).to_contain_text("Charging", timeout=60_000)
+    await expect(card).to_contain_text("The meter could not be reached")
+    await asyncio.sleep(3)
+    line = await card.locator(".curve .line").get_attribute("d")
+    assert line is not None
+    assert line.count("M") == 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_has_nothing_to_object_to(
+    open_window: Opener, home: Stage, dct1: Meter, scheme: str
+) -> None:
+    """At rest, in a session, and in every dialog."""
+    await start(home, dct1, identification_data=WHO)
+    await stop(home, dct1)
+    await put_up(home, device_id=dct1.device_id, ask_user=True, ask_tariff=True)
+    page = await open_window(color_scheme=scheme)
+    card = await shown(page)
+    await expect(card.get_by_role("listitem").first).to_be_visible()
+    assert await accessibility_flaws(page, CARD) == []
+    for name, dialog in (
+        ("Start", "dc-meter-start"),
+        ("All receipts", "dc-meter-history"),
+    ):
+        await button(card, name).click()
+        await expect(page.locator(dialog).get_by_role("button").first).to_be_visible()
+        assert await accessibility_flaws(page, CARD) == []
+        await page.keyboard.press("Escape")
+    await card.get_by_role("listitem").first.get_by_role("button").click()
+    await expect(page.locator("dc-meter-receipt")).to_contain_text("genuine")
+    assert await accessibility_flaws(page, CARD) == []
+    await page.keyboard.press("Escape")
+    await start(home, dct1, identification_data=WHO)
+    await expect(card).to_contain_text("Charging")
+    assert await accessibility_flaws(page, CARD) == []
+
+
+async def test_it_fits_a_phone_and_right_to_left(
+    open_window: Opener, home: Stage, dct1: Meter, take_picture: TakePicture
+) -> None:
+    """Nothing is wider than the screen, whichever way one reads."""
+    await start(home, dct1, identification_data=WHO * 4)
+    await put_up(home, device_id=dct1.device_id)
+    for language, direction in (("en", "ltr"), ("he", "rtl")):
+        page = await open_window(viewport=PHONE)
+        await page.add_init_script(
+            f"localStorage.selectedLanguage = {json.dumps(json.dumps(language))}"
+        )
+        card = await shown(page)
+        await expect(page.locator("html")).to_have_attribute("dir", direction)
+        await expect(card.locator(".curve")).to_be_visible()
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert await card.evaluate("card => card.scrollWidth <= card.clientWidth")
+        await take_picture(page, f"card-phone-{direction}")
+
+
+async def test_who_is_no_administrator_sees_neither_receipts_nor_users(
     open_window: Opener, home: Stage, dct1: Meter
 ) -> None:
+    """The card leaves them out and works."""
+    token = await somebody(home)
+    await start(home, dct1, identification_data=WHO)
+    await put_up(home, device_id=dct1.device_id)
+    card = await shown(await open_window(token=token))
+    await expect(card.locator(".power")).to_contain_text("W")
+    await expect(card).not_to_contain_text(WHO)
+    await expect(card).not_to_contain_text("Receipts")
+    await home.simulation.steer_car(charging=False)
+    await asyncio.sleep(1.5)
+    await button(card, "Stop").click()
+    await card.locator("dc-meter-dialog").get_by_role("button", name="Stop").click()
+    await expect(card).to_contain_text("Charging has ended")
+
+
+async def somebody(home: Stage) -> str:
+    """Make a user without special rights, and return a token of theirs."""
+    name = "somebody"
     async with home.client.socket() as socket:
-        user = await socket.command(
-            "config/auth/create", name="Guest", group_ids=["system-users"]
-        )
-        await socket.command(
-            "config/auth_provider/homeassistant/create",
-            user_id=user["user"]["id"],
-            username="guest",
-            password="guest",
-        )
-    guest = Client(http=home.client.http, url=home.client.url)
-    await guest.log_in("guest", "guest")
-    page = await open_window(token=guest.token)
-    card = await show_cards(page, home, {"device_id": dct1.device_id})
-    await expect(card.get_by_role("button", name="Start")).to_be_enabled()
-    await expect(card.get_by_text("Receipts")).to_have_count(0)
+        users = await socket.command("config/auth/list")
+        if not any(user["name"] == name for user in users):
+            made = await socket.command(
+                "config/auth/create", name=name, group_ids=["system-users"]
+            )
+            await socket.command(
+                "config/auth_provider/homeassistant/create",
+                user_id=made["user"]["id"],
+                username=name,
+                password=name,
+            )
+    client = {"client_id": f"{home.client.url}/"}
+    flow = await home.client.post(
+        "/auth/login_flow",
+        **client,
+        handler=["homeassistant", None],
+        redirect_uri=f"{home.client.url}/",
+    )
+    logged_in = await home.client.post(
+        f"/auth/login_flow/{flow['flow_id']}", **client, username=name, password=name
+    )
+    async with home.client.http.post(
+        f"{home.client.url}/auth/token",
+        data={
+            **client,
+            "grant_type": "authorization_code",
+            "code": logged_in["result"],
+        },
+    ) as answer:
+        token: str = (await answer.json())["access_token"]
+    return token
 
 
 @pytest.mark.parametrize(
-    ("name", "options"),
+    ("config", "says"),
     [
-        ("phone-dark", {"viewport": PHONE, "color_scheme": "dark", "locale": "de-DE"}),
-        ("right-to-left", {"viewport": PHONE, "locale": "ar"}),
+        ({}, "Choose a meter"),
+        ({"device_id": "gone"}, "not set up any more"),
     ],
 )
-async def test_it_fits(
-    open_window: Opener,
-    home: Stage,
-    take_picture: TakePicture,
-    name: str,
-    options: dict[str, Any],
+async def test_it_says_why_there_is_nothing_to_show(
+    page: Page, home: Stage, config: dict[str, str], says: str
 ) -> None:
-    page = await open_window(**options)
-    card = await show_cards(
-        page, home, *({"device_id": meter.device_id} for meter in home.meters)
-    )
-    await expect(card.get_by_role("button").first).to_be_visible()
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
-    await take_picture(page, f"card-{name}")
-    assert await accessibility_flaws(page, CARD) == []
+    await put_up(home, **config)
+    await page.goto(BOARD)
+    await expect(page.locator(CARD)).to_contain_text(says)
 
 
-async def test_it_is_found_in_the_card_picker(
+async def test_the_picker_suggests_it_for_an_entity_of_a_meter_and_the_form_sets_it(
     page: Page, home: Stage, dct1: Meter, take_picture: TakePicture
 ) -> None:
-    await show_cards(page, home, {"device_id": dct1.device_id})
-    await page.goto("/dc-meter-cards/0?edit=1")
-    await page.get_by_role("button", name="Add card").first.click()
-    await page.get_by_role("tab", name="By card").click()
-    await page.get_by_placeholder("Search").last.fill("DC Charging")
-    picker = page.locator("hui-card-picker")
-    await expect(picker.locator(CARD).get_by_text("Ready").first).to_be_visible()
+    """A preview in the picker, a form instead of YAML, and the card is there."""
+    await put_up(home, device_id=dct1.device_id)
+    await page.goto(f"{BOARD}/0?edit=1")
+    offered = await offered_in_picker(page)
+    await expect(offered).to_be_visible()
     await take_picture(page, "card-picker")
-    await picker.locator(".overlay").first.click()
-    editor = page.locator("hui-dialog-edit-card")
-    await expect(editor.get_by_text("Ask who charges before a start")).to_be_visible()
+    await offered.locator("xpath=ancestor::div[contains(@class,'card')]").last.click()
+    form = page.locator("hui-dialog-edit-card")
+    await expect(form.get_by_text("Ask who charges before a start")).to_be_visible()
+    await expect(form.locator(CARD)).to_contain_text(dct1.serial_number)
     await take_picture(page, "card-editor")
-    await editor.get_by_role("button", name="Save").click()
-    await page.get_by_role("button", name="Done").click()
+    await form.get_by_role("button", name="Save").click()
     await expect(page.locator(CARD)).to_have_count(2)
+
+
+async def test_the_picker_shows_a_sample_where_there_is_no_meter(
+    page: Page, home: Stage, dct1: Meter, take_picture: TakePicture
+) -> None:
+    """Whoever has no meter yet sees what they would get."""
+    await put_up(home, device_id=dct1.device_id)
+    await page.goto(f"{BOARD}/0?edit=1")
+    await expect(page.locator(CARD)).to_be_visible()
+    await page.evaluate(
+        "card => { customElements.get(card).getStubConfig = () => ({}); }", CARD
+    )
+    offered = await offered_in_picker(page)
+    await expect(offered).to_contain_text("Charging")
+    await expect(offered).to_contain_text("38.207 kWh")
+    await take_picture(page, "card-sample")
+
+
+async def offered_in_picker(page: Page) -> Locator:
+    """Open the card picker and return our card in it."""
+    await page.get_by_role("button", name="Add card").first.click()
+    dialog = page.locator("hui-dialog-create-card")
+    await dialog.get_by_text("By card").click()
+    await dialog.get_by_placeholder("Search cards").fill("charging meter")
+    return dialog.locator("hui-card-picker").locator(CARD)
