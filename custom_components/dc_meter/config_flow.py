@@ -225,9 +225,8 @@ RECORDING: VolDictType = {
     vol.Required(CONF_RECORDING, default=Recording.EVERY_CHANGE.value): _choice(
         CONF_RECORDING, *Recording
     ),
-    vol.Required(SECTION_ECONOMY, default=dict): section(
-        ECONOMY_SCHEMA, {"collapsed": True}
-    ),
+    # Without a default of its own: the form would take that, and not the fields'.
+    vol.Required(SECTION_ECONOMY): section(ECONOMY_SCHEMA, {"collapsed": True}),
 }
 
 OPTIONS_SCHEMAS = {

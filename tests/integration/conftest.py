@@ -1,6 +1,7 @@
 """Simulated meters and entries for them, for every test of the integration."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
 from simulators.line import SerialLine
 
 assert custom_components.dc_meter
+
+# The plugin has every statement of the recorder told, also where no test listens.
+logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
 
 DCT1_SERIAL = "BY0520001002L"
 IEM_SERIAL = "1ISA0200000001"

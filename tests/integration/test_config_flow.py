@@ -527,7 +527,7 @@ async def test_options_of_a_dct1(
     result = await hass.config_entries.options.async_init(dct1_entry.entry_id)
     assert result["step_id"] == "dct1"
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"low_side_sensing": False}
+        result["flow_id"], {"low_side_sensing": False, "economy": {}}
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -547,12 +547,17 @@ async def test_options_of_an_iem_dcr(
         "two\nlines": "text_uncarriable",
     }.items():
         result = await hass.config_entries.options.async_configure(
-            result["flow_id"], {"tariff_text": text, "advanced": ADVANCED}
+            result["flow_id"],
+            {"tariff_text": text, "advanced": ADVANCED, "economy": {}},
         )
         assert result["errors"] == {"tariff_text": error}
     result = await hass.config_entries.options.async_configure(
         result["flow_id"],
-        {"tariff_text": "0,10 EUR/kWh", "advanced": ADVANCED | {"retries": 1}},
+        {
+            "tariff_text": "0,10 EUR/kWh",
+            "advanced": ADVANCED | {"retries": 1},
+            "economy": {},
+        },
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done(wait_background_tasks=True)

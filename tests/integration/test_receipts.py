@@ -90,7 +90,7 @@ async def test_the_first_key_is_trusted_until_the_label_confirms_it(
     assert key is not None
     assert key.attributes["trust"] == "first_seen"
     result = await hass.config_entries.options.async_init(meter_entry.entry_id)
-    form = dict(meter_entry.options)
+    form: dict[str, Any] = {**meter_entry.options, "economy": {}}
     if "retries" in form:
         form["advanced"] = {
             name: form.pop(name)
