@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 import json
+import socket
 from time import perf_counter
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -40,7 +41,7 @@ from custom_components.dc_meter.metering.errors import (
     WrongMeterError,
 )
 from custom_components.dc_meter.metering.iem_dcr import IemDcr
-from custom_components.dc_meter.metering.iem_dcr_nodes import without_user
+from custom_components.dc_meter.metering.iem_dcr_nodes import Nodes, without_user
 from custom_components.dc_meter.metering.meter import (
     Capability,
     ClockState,
@@ -576,6 +577,19 @@ async def test_a_meter_that_stays_silent_is_unreachable_within_the_second(
         await meter.read()
     assert perf_counter() - began < 1
     assert (await meter.read()).energy_import_wh == 446_540
+
+
+async def test_a_connection_that_fails_is_said_in_the_words_of_the_system(
+    socket_enabled: None,
+) -> None:
+    """Where, and why; not how the client was to make it."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{unused.getsockname()[1]}"
+        async with ClientSession() as session:
+            with pytest.raises(MeterUnreachableError) as failure:
+                await Nodes(session, f"http://{place}").clock()
+    assert failure.value.details["error"].endswith(f": {place}: Connection refused")
 
 
 async def test_the_meter_is_asked_one_thing_at_a_time(

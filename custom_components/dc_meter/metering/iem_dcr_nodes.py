@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 import json
+import os
 import re
 from time import perf_counter
 from typing import Any
@@ -287,7 +288,7 @@ class Nodes:
                 ) from err
             except (aiohttp.ClientError, OSError) as err:
                 self._errors.add(f"{asked}: {type(err).__name__}")
-                raise MeterUnreachableError(error=f"{asked}: {err}") from err
+                raise MeterUnreachableError(error=f"{asked}: {_cause(err)}") from err
             finally:
                 self._durations_ms[asked] = round((perf_counter() - began) * 1000, 1)
         if status != 200:
@@ -458,3 +459,13 @@ def _error_words(text: str) -> tuple[str, ...]:
     if not all(_ERROR_WORD.fullmatch(word) for word in words):
         raise ValueError("XC does not consist of hexadecimal words")
     return words if any(int(word, 16) for word in words) else ()
+
+
+def _cause(err: Exception) -> str:
+    """Return why there is no connection, without how the client was to make it."""
+    if isinstance(err, aiohttp.ClientConnectorError):
+        number, text = err.os_error.errno, err.os_error.strerror
+        # The numbers of failed name look-ups are negative, and their texts good.
+        reason = os.strerror(number) if number and number > 0 else text
+        return f"{err.host}:{err.port}: {reason or err.os_error}"
+    return str(err)
