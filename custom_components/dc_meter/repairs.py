@@ -30,7 +30,9 @@ ARCHIVE_DAMAGED = "archive_damaged"
 CLOCK_OFF = "clock_off"
 REGISTER_REFUSED = "register_refused"
 
-_LEARN_MORE = "https://github.com/dc-meter/dc-meter#when-something-is-wrong"
+_LEARN_MORE = (
+    "https://github.com/dc-meter/dc-meter/blob/main/docs/troubleshooting.md#repairs"
+)
 
 _REGISTERS = {f"{REGISTER_REFUSED}_{key}": key for key in (*LIFETIME, *TRANSACTION)}
 """The registers by the key of their issue: each steps, and is taken, on its own."""
@@ -155,6 +157,7 @@ def show_line_in_use(
         DOMAIN,
         issue_id,
         is_fixable=False,
+        learn_more_url=_LEARN_MORE,
         severity=ir.IssueSeverity.ERROR,
         translation_key=LINE_IN_USE,
         translation_placeholders={
@@ -185,6 +188,7 @@ def show_loss(
         DOMAIN,
         issue_id,
         is_fixable=False,
+        learn_more_url=_LEARN_MORE,
         severity=ir.IssueSeverity.ERROR,
         translation_key=RECEIPTS_LOST,
         translation_placeholders={"meter": entry.title, **details},

@@ -171,15 +171,15 @@ async def test_every_repair_leads_to_where_it_is_explained(
     iem_dcr: SimulatedIemDcr,
     issue_registry: ir.IssueRegistry,
 ) -> None:
-    """The read-me has the heading that its address names."""
+    """The file that its address names is there, and has the heading."""
     await setup(iem_dcr_entry)
     iem_dcr.count_from(import_wh=0)
     await poll(hass, iem_dcr_entry)
     assert issue_registry.issues
-    readme = Path(__file__).parents[2] / "README.md"
-    text = await hass.async_add_executor_job(readme.read_text)
     for issue in issue_registry.issues.values():
-        anchor = str(issue.learn_more_url).partition("#")[2]
+        address, _, anchor = str(issue.learn_more_url).partition("#")
+        file = Path(__file__).parents[2] / address.partition("/blob/main/")[2]
+        text = await hass.async_add_executor_job(file.read_text)
         assert f"## {anchor.replace('-', ' ')}\n" in text.lower()
 
 
