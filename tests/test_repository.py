@@ -399,10 +399,11 @@ def test_every_trigger_and_condition_is_named_and_has_an_icon(
 # The blueprints
 
 BLUEPRINTS = sorted((ROOT / "blueprints").rglob("*.yaml"))
+AUTOMATIONS = ROOT / "docs" / "automations.md"
 EXAMPLES = {
     example["use_blueprint"]["path"]: example["use_blueprint"]["input"]
     for block in re.findall(
-        r"```yaml\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL
+        r"```yaml\n(.*?)```", AUTOMATIONS.read_text("utf-8"), re.DOTALL
     )
     if "use_blueprint" in block and isinstance(example := parse_yaml(block), dict)
 }
@@ -457,11 +458,11 @@ def test_a_blueprint_says_whence_it_comes_and_what_it_asks_for(
 
 
 @pytest.mark.parametrize("file", BLUEPRINTS, ids=lambda file: file.stem)
-def test_the_read_me_shows_how_to_get_and_use_a_blueprint(file: Path) -> None:
+def test_the_documentation_shows_how_to_get_and_use_a_blueprint(file: Path) -> None:
     """It has a link to import it, and an example that gives all it cannot do without."""
     blueprint = Blueprint(load_yaml_dict(str(file)), schema=BLUEPRINT_SCHEMA)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert quote(blueprint.metadata["source_url"], safe="") in readme
+    text = AUTOMATIONS.read_text(encoding="utf-8")
+    assert quote(blueprint.metadata["source_url"], safe="") in text
     example = EXAMPLES[f"dc-meter/{file.name}"]
     needed = {key for key, entry in blueprint.inputs.items() if "default" not in entry}
     assert needed <= example.keys() <= blueprint.inputs.keys()
