@@ -174,7 +174,7 @@ The car charges. Its buttons are on the dashboard Car, or:
   curl -d '{{"power_w": 50000}}' {simulation.control_url}/car
   curl -d '{{"charging": false}}' {simulation.control_url}/car     no current: the IEM-DCR begins and ends only then
   curl -d '{{"curve": true}}' {simulation.control_url}/car
-Actions with their signed values: Developer tools > Actions > DC Charging Meter.
+Actions with their signed values: Settings > Tools > Actions.
 
 Ctrl-C ends all of it. What was measured and set up stays in {FOLDER.name}/; --fresh forgets it.
 """
