@@ -91,6 +91,7 @@ from .metering.errors import (
 )
 from .metering.iem_dcr import check_text
 from .metering.meter import MeterIdentity
+from .price import MAX_PRICE
 from .trust import TrustOrigin, is_same_key
 
 SECTION_ADVANCED = "advanced"
@@ -194,7 +195,9 @@ IEM_DCR_SCHEMA = vol.Schema({**IEM_DCR_CONNECTION, **IEM_DCR_OPTIONS})
 
 PRICE: VolDictType = {
     vol.Optional(CONF_PRICE): NumberSelector(
-        NumberSelectorConfig(min=0, step="any", mode=NumberSelectorMode.BOX)
+        NumberSelectorConfig(
+            min=0, max=MAX_PRICE, step="any", mode=NumberSelectorMode.BOX
+        )
     ),
     vol.Optional(CONF_PRICE_ENTITY): EntitySelector(
         EntitySelectorConfig(domain=["sensor", "input_number", "number"])

@@ -10,6 +10,9 @@ from homeassistant.core import HomeAssistant
 from .const import CONF_PRICE, CONF_PRICE_ENTITY
 from .session import Price
 
+MAX_PRICE = 1_000_000_000
+"""More than a kilowatt-hour costs in any currency; beyond it no cost is exact to hundredths."""
+
 
 def price_at(hass: HomeAssistant, entry: ConfigEntry) -> Callable[[], Price | None]:
     """Return what tells the price now; None where none is known."""
@@ -30,8 +33,8 @@ def price_at(hass: HomeAssistant, entry: ConfigEntry) -> Callable[[], Price | No
             per_kwh = Decimal(str(text))
         except InvalidOperation:
             return None
-        return (
-            Price(per_kwh=per_kwh, currency=currency) if per_kwh.is_finite() else None
-        )
+        if not per_kwh.is_finite() or abs(per_kwh) > MAX_PRICE:
+            return None
+        return Price(per_kwh=per_kwh, currency=currency)
 
     return price

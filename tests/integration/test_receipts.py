@@ -225,6 +225,7 @@ async def test_a_session_tells_when_its_meter_was_not_seen(
         ({"price": 0.395, "price_entity": "sensor.price"}, 0.2817, "EUR"),
         ({"price_entity": "sensor.unknown"}, None, None),
         ({"price_entity": "sensor.missing"}, None, None),
+        ({"price_entity": "sensor.absurd"}, None, None),
         ({}, None, None),
     ],
 )
@@ -241,6 +242,7 @@ async def test_a_session_costs_its_signed_energy(
     hass.config.currency = "CHF"
     hass.states.async_set("sensor.price", "0.2817", {"unit_of_measurement": "EUR/kWh"})
     hass.states.async_set("sensor.unknown", "unknown")
+    hass.states.async_set("sensor.absurd", "1E+27")
     hass.config_entries.async_update_entry(
         meter_entry, options={**meter_entry.options, **options}
     )
