@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import voluptuous as vol
 
+from homeassistant.auth.models import User
 from homeassistant.auth.permissions.const import POLICY_CONTROL
 from homeassistant.const import ATTR_DEVICE_ID, Platform
 from homeassistant.core import (
@@ -39,7 +40,7 @@ from .archive_file import async_archive
 from .const import DOMAIN
 from .coordinator import DcMeterConfigEntry
 from .downloads import Download, async_offer
-from .events import account_data, outcome_data
+from .events import account_data, outcome_data, without_user
 from .export.parties import Language, Parties
 from .exports import ExportFormat, export
 from .metering.errors import InvalidRequestError, MeterError
@@ -250,10 +251,13 @@ def switch_of(hass: HomeAssistant, entry: DcMeterConfigEntry) -> str | None:
     )
 
 
-async def _check_control(call: ServiceCall, entry: DcMeterConfigEntry) -> None:
-    """Raise ``Unauthorized`` when whoever calls may not turn the meter's switch either."""
+async def _check_control(call: ServiceCall, entry: DcMeterConfigEntry) -> User | None:
+    """Return who calls, None when it is no person.
+
+    Raises ``Unauthorized`` for whoever may not turn the meter's switch either.
+    """
     if call.context.user_id is None:
-        return
+        return None
     user = await call.hass.auth.async_get_user(call.context.user_id)
     if user is None:
         raise UnknownUser(context=call.context, permission=POLICY_CONTROL)
@@ -264,6 +268,7 @@ async def _check_control(call: ServiceCall, entry: DcMeterConfigEntry) -> None:
         raise Unauthorized(
             context=call.context, entity_id=entity_id, permission=POLICY_CONTROL
         )
+    return user
 
 
 @callback
@@ -297,14 +302,18 @@ def async_setup_actions(hass: HomeAssistant) -> None:
 
     async def stop(call: ServiceCall) -> ServiceResponse:
         entry = entry_of(call)
-        await _check_control(call, entry)
+        user = await _check_control(call, entry)
         data = entry.runtime_data
         with translated_errors():
             outcome = await data.sessions.stop(
                 call.data[ATTR_TRANSACTION_ID], call.context
             )
         await data.coordinator.async_refresh()
-        return outcome_data(outcome)
+        answer = outcome_data(outcome)
+        if outcome.already_stopped and user is not None and not user.is_admin:
+            # Else ids, which everybody sees, would lead to every receipt there is.
+            return without_user(answer)
+        return answer
 
     async def running(call: ServiceCall) -> ServiceResponse:
         with translated_errors():

@@ -1,6 +1,6 @@
 """What start and stop tell: the same data as response, on the bus and to the event entity."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
@@ -141,6 +141,17 @@ def as_number(value: Decimal | None) -> int | float | None:
     if value is None:
         return None
     return int(value) if value == value.to_integral_value() else float(value)
+
+
+_SAYS_WHO = {"identification_data", "client_id", "user_data"}
+_SIGNED = {"signed_meter_value", "start_signed_meter_value"}
+"""What meters sign names the user as well."""
+
+
+def without_user(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data of an outcome without what tells who charged."""
+    session = {k: v for k, v in data["session"].items() if k not in _SAYS_WHO}
+    return {k: v for k, v in data.items() if k not in _SIGNED} | {"session": session}
 
 
 def event_data(data: dict[str, Any]) -> dict[str, Any]:

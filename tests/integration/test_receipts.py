@@ -344,6 +344,99 @@ async def test_an_archive_without_its_end_is_reported(
     assert shown == ({"receipts_lost": lost} if cut else {})
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        "#9",
+        {"number": 9},
+        {"number": 9, "hash": "", "by": 1},
+        {"number": 2**70, "hash": ""},
+    ],
+)
+async def test_what_was_told_last_may_be_damaged(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    issue_registry: ir.IssueRegistry,
+    caplog: pytest.LogCaptureFixture,
+    record: Any,
+) -> None:
+    """Nothing is said of the archive then, and the next outcome is told."""
+    mock_restore_cache_with_extra_data(
+        hass,
+        [
+            (
+                State("event.dct1_transaction_event", dt_util.utcnow().isoformat()),
+                {
+                    "last_event_type": "transaction_stopped",
+                    "last_event_attributes": {
+                        "transaction_id": "T",
+                        "record": record,
+                    },
+                },
+            )
+        ],
+    )
+    await setup(dct1_entry)
+    assert "cannot tell whether the archive has" in caplog.text
+    assert not issue_registry.issues
+    await call(hass, dct1_entry, "start", transaction_id="next")
+    told = hass.states.get(entity_of(hass, dct1_entry, "transaction_event"))
+    assert told is not None
+    assert told.attributes["transaction_id"] == "next"
+
+
+@pytest.mark.parametrize("body", ["{}", "[]", '{"session": 1}'])
+async def test_a_damaged_record_is_said_so_and_charging_goes_on(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, body: str
+) -> None:
+    """A receipt that cannot be read any more hinders no session."""
+    await setup(dct1_entry)
+    await session(hass, dct1_entry)
+    await hass.config_entries.async_unload(dct1_entry.entry_id)
+    file = sqlite3.connect(hass.config.path(DOMAIN, "receipts.db"))
+    file.execute("DROP TRIGGER record_is_never_changed")
+    file.execute("UPDATE record SET body = ? WHERE kind = 'stopped'", (body,))
+    file.commit()
+    file.close()
+    await setup(dct1_entry)
+    assert (await call(hass, dct1_entry, "start"))["status"] == "OK"
+    with pytest.raises(HomeAssistantError) as failure:
+        await receipts(hass)
+    assert failure.value.translation_key == "archive_unusable"
+
+
+async def test_old_receipts_tell_nobody_else_who_charged(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Whoever may charge sees ids of transactions; stopping one once more tells no user."""
+    await setup(dct1_entry)
+    who = {"identification_data": "WHO", "client_id": "WHO", "user_data": "WHO"}
+    await call(hass, dct1_entry, "start", transaction_id="T", **who)
+    await call(hass, dct1_entry, "stop")
+
+    async def stop_again(user: MockUser) -> dict[str, Any]:
+        answer = await hass.services.async_call(
+            DOMAIN,
+            "stop_transaction",
+            {"device_id": device_of(hass, dct1_entry), "transaction_id": "T"},
+            blocking=True,
+            return_response=True,
+            context=Context(user_id=user.id),
+        )
+        assert answer is not None
+        assert answer["already_stopped"]
+        return dict(answer)
+
+    neighbour = MockUser(is_owner=False).add_to_hass(hass)
+    neighbour.mock_policy({"entities": True})
+    told = await stop_again(neighbour)
+    assert "WHO" not in str(told)
+    assert "signed_meter_value" not in told
+    assert told["session"]["energy_import_wh"] == 0
+    assert "WHO" in str(await stop_again(MockUser(is_owner=True).add_to_hass(hass)))
+
+
 async def test_receipts_are_for_administrators(
     hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup
 ) -> None:
