@@ -10,7 +10,7 @@ from typing import Any
 from mashumaro import field_options
 from mashumaro.codecs import BasicDecoder, BasicEncoder
 
-from .archive import Link, Record
+from .archive import ArchiveError, Link, Record
 from .metering.meter import MeterIdentity, Snapshot, TransactionRequest
 from .metering.verdict import Judgement, Objection, Receipt
 
@@ -180,5 +180,12 @@ def encode(account: Account) -> dict[str, Any]:
 
 
 def decode(record: Record) -> Account:
-    """Read an account that ``encode`` wrote out of the record that keeps it."""
-    return replace(_decoder.decode(record.body), record=record.link)
+    """Read an account that ``encode`` wrote out of the record that keeps it.
+
+    Raises ``ArchiveError`` when the record is damaged; what it says may tell who charged.
+    """
+    try:
+        account = _decoder.decode(record.body)
+    except (AttributeError, LookupError, TypeError, ValueError) as err:
+        raise ArchiveError(f"record {record.link.number} is damaged") from err
+    return replace(account, record=record.link)

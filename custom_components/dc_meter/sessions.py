@@ -168,14 +168,13 @@ class Sessions:
         )
         if record is None:
             return
-        session = decode(record).session
         if record.kind is RecordKind.STARTING:
-            self._unresolved = session
+            self._unresolved = decode(record).session
         elif record.kind in _RUNNING:
-            self.current = session
+            self.current = decode(record).session
             self._gap_begins[GapKind.NOT_WATCHED] = record.written_at
             if record.kind is RecordKind.STOPPING:
-                self._asked_to_stop = session.transaction_id
+                self._asked_to_stop = self.current.transaction_id
 
     async def pause(self) -> None:
         """Note until when a running session was watched."""
