@@ -66,7 +66,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
     try:
         archive = await async_archive(hass)
     except ArchiveError as err:
-        raise ConfigEntryError(
+        # A lock is released and a disk is freed without anybody thinking of this entry.
+        raise ConfigEntryNotReady(
             translation_domain=DOMAIN,
             translation_key="archive_unusable",
             translation_placeholders={"error": str(err)},
@@ -127,7 +128,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
         await trust.load(identity)
         await sessions.resume()
     except ArchiveError as err:
-        raise ConfigEntryError(
+        raise ConfigEntryNotReady(
             translation_domain=DOMAIN,
             translation_key="archive_unusable",
             translation_placeholders={"error": str(err)},

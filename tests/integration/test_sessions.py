@@ -180,7 +180,7 @@ async def test_an_archive_that_is_none_keeps_the_meter_from_being_set_up(
         Path(hass.config.path("dc_meter")).write_text, "in the way"
     )
     await hass.config_entries.async_setup(dct1_entry.entry_id)
-    assert dct1_entry.state is ConfigEntryState.SETUP_ERROR
+    assert dct1_entry.state is ConfigEntryState.SETUP_RETRY
     assert dct1_entry.error_reason_translation_key == "archive_unusable"
 
 
