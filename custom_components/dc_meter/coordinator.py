@@ -136,6 +136,17 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
     async def _async_setup(self) -> None:
         if (kept := await self._store.async_load()) is None:
             return
+        try:
+            self._recall(kept)
+        except ArithmeticError, AttributeError, LookupError, TypeError, ValueError:
+            # Believed is then what the registers show now, as at the very first time.
+            LOGGER.warning(
+                "%s: what its registers showed last is damaged and left aside",
+                self.name,
+            )
+
+    def _recall(self, kept: Mapping[str, Any]) -> None:
+        """Take up what was kept; raises whatever damage leads to."""
         self._steps.recall(kept["steps"])
         if kept["meter"] == self.meter.identity.serial_number:
             # A clock that was set back in between proves nothing.

@@ -125,6 +125,32 @@ async def test_registers_of_a_removed_entry_are_forgotten(
     assert f"dc_meter.{meter_entry.entry_id}" not in hass_storage
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        [],
+        {"meter": DCT1_SERIAL},
+        {"meter": DCT1_SERIAL, "kept_at": "", "steps": [], "registers": {}},
+        {"meter": DCT1_SERIAL, "kept_at": 0, "steps": [], "registers": None},
+        {"meter": DCT1_SERIAL, "kept_at": 0, "steps": [{"wh": "much"}]},
+    ],
+)
+async def test_a_meter_whose_kept_registers_are_damaged_begins_anew(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    hass_storage: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    damage: Any,
+) -> None:
+    """They are less than the meter itself."""
+    key = f"dc_meter.{dct1_entry.entry_id}"
+    hass_storage[key] = {"version": 1, "minor_version": 1, "key": key, "data": damage}
+    await setup(dct1_entry)
+    assert shown(hass, dct1_entry) == ("446.540", "4.881")
+    assert "is damaged and left aside" in caplog.text
+
+
 async def test_registers_of_an_exchanged_meter_are_not_compared_with_the_old_ones(
     hass: HomeAssistant,
     dct1_entry: MockConfigEntry,
