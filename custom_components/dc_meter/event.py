@@ -1,5 +1,6 @@
 """The event entity of a meter: every start and stop, whoever caused it."""
 
+from collections.abc import Mapping
 from typing import Any, override
 
 from homeassistant.components.event import EventEntity, EventEntityDescription
@@ -7,9 +8,9 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .archive import Link
+from .archive import ArchiveError, Link
 from .archive_file import async_archive
-from .const import EVENT_FAILED, EVENT_STARTED, EVENT_STOPPED
+from .const import EVENT_FAILED, EVENT_STARTED, EVENT_STOPPED, LOGGER
 from .coordinator import DcMeterConfigEntry
 from .entity import DcMeterEntity
 from .events import outcome_signal
@@ -64,20 +65,15 @@ class DcMeterTransactionEvent(DcMeterEntity, EventEntity):
         """
         await super().async_added_to_hass()
         if (told := self.state_attributes).get("record"):
-            link = Link(**told["record"])
-            kept = await self.hass.async_add_executor_job(
-                (await async_archive(self.hass)).has, link
-            )
-            show_loss(
-                self.hass,
-                self.coordinator.config_entry,
-                None
-                if kept
-                else {
-                    "transaction_id": told["transaction_id"],
-                    "number": str(link.number),
-                },
-            )
+            try:
+                await self._look_for(told)
+            except (ArchiveError, KeyError, OverflowError, TypeError) as err:
+                # What Home Assistant restored is damaged, or the archive is busy.
+                LOGGER.warning(
+                    "%s: cannot tell whether the archive has what was told last: %r",
+                    self.coordinator.name,
+                    err,
+                )
         self.async_on_remove(
             async_dispatcher_connect(
                 self.hass,
@@ -85,6 +81,18 @@ class DcMeterTransactionEvent(DcMeterEntity, EventEntity):
                 self._report,
             )
         )
+
+    async def _look_for(self, told: Mapping[str, Any]) -> None:
+        """Show whether the archive has lost the record that was told of."""
+        link = Link(**told["record"])
+        details = {
+            "transaction_id": told["transaction_id"],
+            "number": str(link.number),
+        }
+        kept = await self.hass.async_add_executor_job(
+            (await async_archive(self.hass)).has, link
+        )
+        show_loss(self.hass, self.coordinator.config_entry, None if kept else details)
 
     @callback
     @override

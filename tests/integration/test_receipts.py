@@ -13,6 +13,7 @@ from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     MockUser,
     async_capture_events,
+    mock_restore_cache_with_extra_data,
 )
 
 from custom_components.dc_meter.archive import Archive, Link
@@ -22,7 +23,7 @@ from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
 from custom_components.dc_meter.metering.meter import TransactionRequest
 from custom_components.dc_meter.repairs import async_create_fix_flow
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.core import Context, HomeAssistant
+from homeassistant.core import Context, HomeAssistant, State
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError, Unauthorized
 from homeassistant.helpers import issue_registry as ir
