@@ -15,6 +15,7 @@ from .archive_file import ARCHIVE_HEALTH
 from .connection import line_settings, modbus_params
 from .const import DOMAIN, LOGGER
 from .coordinator import DcMeterConfigEntry
+from .metering.errors import WrongMeterError
 from .metering.meter import MeterIdentity, Notice
 from .plausible import LIFETIME, TRANSACTION
 from .trust import TrustOrigin
@@ -267,11 +268,14 @@ class _MeterExchangedFlow(_Flow):
 
     @override
     async def _decide(self) -> None:
-        found = str(self._data["found"])
+        expected, found = str(self._data["expected"]), str(self._data["found"])
+        if self.hass.config_entries.async_entry_for_domain_unique_id(DOMAIN, found):
+            # It has an entry of its own: two meters changed places, or it was added since.
+            raise WrongMeterError(expected=expected, found=found)
         self.hass.config_entries.async_update_entry(
             self._entry,
             unique_id=found,
-            title=self._entry.title.replace(str(self._data["expected"]), found),
+            title=self._entry.title.replace(expected, found),
         )
         self.hass.config_entries.async_schedule_reload(self._entry.entry_id)
 

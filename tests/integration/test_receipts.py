@@ -33,7 +33,7 @@ from simulators.dct1 import SimulatedDct1
 from simulators.iem_dcr import IemDcrServer
 from simulators.line import SerialLine
 
-from .conftest import device_of, entity_of, state_of
+from .conftest import DCT1_SERIAL, dct1_data, device_of, entity_of, state_of
 from .test_actions import call
 
 type Setup = Callable[[MockConfigEntry], Awaitable[None]]
@@ -167,6 +167,28 @@ async def test_an_exchanged_meter_can_take_over_the_entry(
     assert dct1_entry.unique_id == "BY0000000000X"
     assert dct1_entry.state is ConfigEntryState.LOADED
     assert not issue_registry.issues
+
+
+async def test_a_meter_with_an_entry_takes_over_no_other(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    dct1: SimulatedDct1,
+    line: SerialLine,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    """Two meters that changed places were not replaced."""
+    await setup(dct1_entry)
+    await hass.config_entries.async_unload(dct1_entry.entry_id)
+    dct1.exchange(serial_number="BY0000000000X")
+    await hass.config_entries.async_setup(dct1_entry.entry_id)
+    MockConfigEntry(
+        domain=DOMAIN, unique_id="BY0000000000X", data=dct1_data(line, address=2)
+    ).add_to_hass(hass)
+    (issue,) = issue_registry.issues.values()
+    result = await fix(hass, issue, "confirm")
+    assert result["reason"] == "failed"
+    assert dct1_entry.unique_id == DCT1_SERIAL
 
 
 @pytest.mark.parametrize("choice", ["adopt", "end"])
