@@ -594,7 +594,9 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         if user_input is not None:
             if user_input[FOUND] == SEARCH_ON:
                 return await self.async_step_dct1_searching()
-            found = offers[user_input[FOUND]]
+            if (found := offers.get(user_input[FOUND])) is None:
+                # Another dialogue was faster.
+                return self.async_abort(reason="already_configured")
             form = {
                 **self._lines[found.line],
                 CONF_ADDRESS: found.address,

@@ -245,6 +245,23 @@ async def test_a_meter_gone_since_it_was_found_makes_no_entry(
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
+async def test_a_meter_set_up_in_another_dialogue_is_not_set_up_twice(
+    hass: HomeAssistant, line: SerialLine
+) -> None:
+    """Whoever chooses it second is told so."""
+    place = {"device": line.path}
+    first, second = [
+        await searched(hass, await begin(hass, "dct1_search_serial", place))
+        for _ in range(2)
+    ]
+    chosen = {"found": DCT1_SERIAL, "low_side_sensing": True}
+    first = await answer(hass, first, chosen)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert first["type"] is FlowResultType.CREATE_ENTRY
+    second = await answer(hass, second, chosen)
+    assert second["reason"] == "already_configured"
+
+
 @pytest.mark.parametrize(
     ("step", "form", "errors"),
     [
