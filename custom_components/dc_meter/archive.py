@@ -41,6 +41,9 @@ CREATE INDEX record_stopped ON record (number, meter, transaction_id, unixepoch(
 
 SCHEMA_VERSION = len(_VERSIONS)
 
+MAX_NUMBER = 2**63 - 1
+"""More than any record's number: what SQLite can count."""
+
 
 class RecordKind(StrEnum):
     """What a record says, most of them about their transaction.
@@ -267,7 +270,7 @@ class Archive:
         self, selection: Selection, *, limit: int, before: int | None = None
     ) -> tuple[Record, ...]:
         """Return finished sessions, newest first, from before a record's number on."""
-        before = _BEYOND if before is None else before
+        before = MAX_NUMBER if before is None else before
         return tuple(
             self._records(
                 f"SELECT * {_STOPPED} ORDER BY number DESC LIMIT :limit",
@@ -278,7 +281,7 @@ class Archive:
     def count_stopped(self, selection: Selection) -> int:
         """Return how many finished sessions there are."""
         ((count,),) = self._rows(
-            f"SELECT count(*) {_STOPPED}", {**_named(selection), "before": _BEYOND}
+            f"SELECT count(*) {_STOPPED}", {**_named(selection), "before": MAX_NUMBER}
         )
         return int(count)
 
@@ -372,7 +375,6 @@ WHERE kind = 'stopped'
             SELECT 1 FROM json_each(one.value) AS way
             WHERE json_extract(body, way.key) = way.value))
 """
-_BEYOND = 2**63 - 1
 
 
 def _named(selection: Selection) -> dict[str, str | int | None]:
@@ -380,8 +382,8 @@ def _named(selection: Selection) -> dict[str, str | int | None]:
     return {
         "meter": selection.meter,
         "transaction_id": selection.transaction_id,
-        "since": -_BEYOND if since is None else int(since.timestamp()),
-        "until": _BEYOND if until is None else int(until.timestamp()),
+        "since": -MAX_NUMBER if since is None else int(since.timestamp()),
+        "until": MAX_NUMBER if until is None else int(until.timestamp()),
         "says": json.dumps(selection.says),
     }
 

@@ -19,6 +19,7 @@ from homeassistant.exceptions import Unauthorized
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 
 from .actions import switch_of, translated_errors
+from .archive import MAX_NUMBER
 from .archive_file import async_archive
 from .const import DOMAIN
 from .coordinator import DcMeterConfigEntry, DcMeterCoordinator
@@ -143,7 +144,9 @@ def subscribe_session(
         vol.Required("type"): f"{DOMAIN}/receipts",
         vol.Required(ATTR_DEVICE_ID): str,
         vol.Optional("limit", default=10): vol.All(int, vol.Range(min=1, max=MAX_PAGE)),
-        vol.Optional("cursor", default=None): vol.Any(None, int),
+        vol.Optional("cursor", default=None): vol.Any(
+            None, vol.All(int, vol.Range(min=1, max=MAX_NUMBER))
+        ),
     }
 )
 @websocket_api.async_response

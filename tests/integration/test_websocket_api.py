@@ -307,6 +307,24 @@ async def test_receipts_come_in_pages_newest_first(
     assert last == {"receipts": [stopped[0]], "cursor": None}
 
 
+@pytest.mark.parametrize("cursor", [2**63, 0, -1, 1.5, "1"])
+async def test_a_cursor_that_is_none_is_refused(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    admin: Connect,
+    cursor: Any,
+) -> None:
+    """Also one that the archive could not count to."""
+    await setup(dct1_entry)
+    client = await admin()
+    device = device_of(hass, dct1_entry)
+    assert (
+        await refusal(client, "receipts", device_id=device, cursor=cursor)
+        == "invalid_format"
+    )
+
+
 async def test_one_receipt_is_exported_by_its_transaction(
     hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
 ) -> None:
