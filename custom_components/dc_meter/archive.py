@@ -125,6 +125,14 @@ class ArchiveError(Exception):
     """The archive cannot be read or written; the reason is in the message."""
 
 
+class DamagedRecordError(ArchiveError):
+    """A record cannot be read any more; what it says may tell who charged, so it is not said."""
+
+    def __init__(self, number: int) -> None:
+        """Name the record."""
+        super().__init__(f"record {number} is damaged")
+
+
 class Archive:
     """The archive of all meters in one SQLite file.
 
@@ -347,14 +355,18 @@ class Archive:
     def _records(self, query: str, values: _Values) -> Iterator[Record]:
         rows = self._rows(query, values)
         for number, meter, transaction_id, kind, written_at, body, _, hash_ in rows:
-            yield Record(
-                link=Link(number=number, hash=hash_),
-                meter=meter,
-                transaction_id=transaction_id,
-                kind=RecordKind(kind),
-                written_at=datetime.fromisoformat(written_at),
-                body=json.loads(body),
-            )
+            try:
+                record = Record(
+                    link=Link(number=number, hash=hash_),
+                    meter=meter,
+                    transaction_id=transaction_id,
+                    kind=RecordKind(kind),
+                    written_at=datetime.fromisoformat(written_at),
+                    body=json.loads(body),
+                )
+            except ValueError as err:
+                raise DamagedRecordError(number) from err
+            yield record
 
 
 type _Values = Mapping[str, str | int | None] | tuple[str, ...]

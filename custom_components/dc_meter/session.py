@@ -10,7 +10,7 @@ from typing import Any
 from mashumaro import field_options
 from mashumaro.codecs import BasicDecoder, BasicEncoder
 
-from .archive import ArchiveError, Link, Record
+from .archive import DamagedRecordError, Link, Record
 from .metering.meter import MeterIdentity, Snapshot, TransactionRequest
 from .metering.verdict import Judgement, Objection, Receipt
 
@@ -182,10 +182,10 @@ def encode(account: Account) -> dict[str, Any]:
 def decode(record: Record) -> Account:
     """Read an account that ``encode`` wrote out of the record that keeps it.
 
-    Raises ``ArchiveError`` when the record is damaged; what it says may tell who charged.
+    Raises ``DamagedRecordError``.
     """
     try:
         account = _decoder.decode(record.body)
     except (AttributeError, LookupError, TypeError, ValueError) as err:
-        raise ArchiveError(f"record {record.link.number} is damaged") from err
+        raise DamagedRecordError(record.link.number) from err
     return replace(account, record=record.link)

@@ -8,7 +8,7 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 
-from .archive import Archive, RecordKind
+from .archive import Archive, DamagedRecordError, RecordKind
 from .metering.ecdsa import SignatureScheme, parse_public_key
 from .metering.meter import MeterIdentity
 
@@ -47,15 +47,21 @@ class Trust:
         self.key: TrustedKey | None = None
 
     async def load(self, identity: MeterIdentity) -> None:
-        """Take up what the archive knows of this meter; remember the first key it shows."""
+        """Take up what the archive knows of this meter; remember the first key it shows.
+
+        Raises ``ArchiveError``.
+        """
         record = await self._hass.async_add_executor_job(
             self._archive.latest, identity.serial_number, (RecordKind.KEY,)
         )
         if record is not None:
-            self.key = TrustedKey(
-                public_key=record.body["public_key"],
-                origin=TrustOrigin(record.body["origin"]),
-            )
+            try:
+                self.key = TrustedKey(
+                    public_key=record.body["public_key"],
+                    origin=TrustOrigin(record.body["origin"]),
+                )
+            except (LookupError, TypeError, ValueError) as err:
+                raise DamagedRecordError(record.link.number) from err
         elif identity.public_key is not None:
             await self.set(identity, identity.public_key, TrustOrigin.FIRST_SEEN)
 

@@ -409,6 +409,15 @@ async def test_what_was_told_last_may_be_damaged(
     assert told.attributes["transaction_id"] == "next"
 
 
+def damage(hass: HomeAssistant, kind: str, body: str) -> None:
+    """Alter records that are never changed."""
+    file = sqlite3.connect(hass.config.path(DOMAIN, "receipts.db"))
+    file.execute("DROP TRIGGER record_is_never_changed")
+    file.execute("UPDATE record SET body = ? WHERE kind = ?", (body, kind))
+    file.commit()
+    file.close()
+
+
 @pytest.mark.parametrize("body", ["{}", "[]", '{"session": 1}'])
 async def test_a_damaged_record_is_said_so_and_charging_goes_on(
     hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, body: str
@@ -417,16 +426,32 @@ async def test_a_damaged_record_is_said_so_and_charging_goes_on(
     await setup(dct1_entry)
     await session(hass, dct1_entry)
     await hass.config_entries.async_unload(dct1_entry.entry_id)
-    file = sqlite3.connect(hass.config.path(DOMAIN, "receipts.db"))
-    file.execute("DROP TRIGGER record_is_never_changed")
-    file.execute("UPDATE record SET body = ? WHERE kind = 'stopped'", (body,))
-    file.commit()
-    file.close()
+    damage(hass, "stopped", body)
     await setup(dct1_entry)
     assert (await call(hass, dct1_entry, "start"))["status"] == "OK"
     with pytest.raises(HomeAssistantError) as failure:
         await receipts(hass)
     assert failure.value.translation_key == "archive_unusable"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [("key", "{}"), ("key", "[]"), ("paused", "{}"), ("paused", "no JSON")],
+)
+async def test_a_damaged_record_that_is_needed_is_named(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, kind: str, body: str
+) -> None:
+    """Without the trusted key or the session that runs nothing can be judged."""
+    await setup(dct1_entry)
+    await call(hass, dct1_entry, "start")
+    await hass.config_entries.async_unload(dct1_entry.entry_id)
+    damage(hass, kind, body)
+    await hass.config_entries.async_setup(dct1_entry.entry_id)
+    assert dct1_entry.state is ConfigEntryState.SETUP_RETRY
+    number = 1 if kind == "key" else 4
+    assert dct1_entry.error_reason_translation_placeholders == {
+        "error": f"record {number} is damaged"
+    }
 
 
 async def test_old_receipts_tell_nobody_else_who_charged(
