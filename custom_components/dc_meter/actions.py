@@ -382,6 +382,12 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             ),
             dt_util.now(),
         )
+        if len(made.left_out) == len(accounts):
+            raise ServiceValidationError(
+                translation_domain=DOMAIN,
+                translation_key="nothing_in_format",
+                translation_placeholders={"format": call.data["format"]},
+            )
         path, expires_at = await async_offer(
             hass,
             Download(

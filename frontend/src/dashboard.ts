@@ -7,6 +7,7 @@ const STRATEGY = "dc-meter";
 const ICON = "mdi:ev-station";
 
 type Part = Record<string, unknown>;
+type CardOf = (meter: Meter, receipts: number) => Part;
 type Say = (word: keyof (typeof en)["config_panel"]["dashboard"]) => string;
 
 /** Fetch the dashboard's words: unlike a card, it is not made again when they have come. */
@@ -28,7 +29,7 @@ class DashboardStrategy extends HTMLElement {
     return { title: (await fetchWords(hass))("title"), icon: ICON };
   }
 
-  static async generate(_config: unknown, hass: Hass): Promise<Part> {
+  static async generate(config: { card?: Part }, hass: Hass): Promise<Part> {
     const say = await fetchWords(hass);
     let meters: Meter[];
     try {
@@ -36,9 +37,10 @@ class DashboardStrategy extends HTMLElement {
     } catch (error) {
       throw new Error(await reasonOf(hass, error));
     }
-    const views = meters.map((meter) => view(meter, hass, say));
+    const card = cardOf(config.card);
+    const views = meters.map((meter) => view(meter, hass, say, card));
     if (views.length === 1) return { views };
-    return { views: [meters.length ? overview(meters, say) : nothing(hass, say), ...views] };
+    return { views: [meters.length ? overview(meters, say, card) : nothing(hass, say), ...views] };
   }
 }
 
@@ -63,7 +65,7 @@ const nothing = (hass: Hass, say: Say): Part =>
   ]);
 
 /** Show all meters side by side, and what went through them. */
-function overview(meters: Meter[], say: Say): Part {
+function overview(meters: Meter[], say: Say, card: CardOf): Part {
   const counts = meters.flatMap(({ name, entities: { energy_import } }) =>
     energy_import ? [{ entity: energy_import, name }] : [],
   );
@@ -74,7 +76,7 @@ function overview(meters: Meter[], say: Say): Part {
 }
 
 /** Show everything of one meter. */
-function view(meter: Meter, hass: Hass, say: Say): Part {
+function view(meter: Meter, hass: Hass, say: Say, card: CardOf): Part {
   const visible = Object.entries(meter.entities).flatMap(([key, entity]) => {
     const entry = entity && hass.entities[entity];
     return entry && !entry.hidden ? [{ key, entity, category: entry.entity_category }] : [];
@@ -114,8 +116,11 @@ function view(meter: Meter, hass: Hass, say: Say): Part {
   ]);
 }
 
-const card = (meter: Meter, receipts: number): Part =>
-  wide({ type: "custom:dc-meter-card", device_id: meter.device_id, receipts });
+/** Make cards that have the options the dashboard was given for them. */
+const cardOf =
+  (options: Part = {}): CardOf =>
+  (meter, receipts) =>
+    wide({ type: "custom:dc-meter-card", receipts, ...options, device_id: meter.device_id });
 
 const energy = (entities: Part[], say: Say): Part =>
   grid(

@@ -265,7 +265,9 @@ export class MeterCard extends LitElement {
 
   private async loadReceipts(deviceId: string): Promise<void> {
     try {
-      this.receipts = (await getReceipts(this.hass, deviceId, this.wantsReceipts)).receipts;
+      const { receipts } = await getReceipts(this.hass, deviceId, this.wantsReceipts);
+      // Another meter may have been chosen meanwhile.
+      if (deviceId === this.config.device_id) this.receipts = receipts;
     } catch (error) {
       this.refused = await reasonOf(this.hass, error);
     }

@@ -99,6 +99,23 @@ async def test_it_shows_all_meters_and_everything_of_each(
     await home.client.action(DOMAIN, "stop_transaction", **target)
 
 
+async def test_its_cards_ask_what_they_are_told_to(page: Page, home: Stage) -> None:
+    async with home.client.socket() as socket:
+        await socket.command(
+            "lovelace/dashboards/create", url_path="dc-meter-asks", title="Asks"
+        )
+        await socket.command(
+            "lovelace/config/save",
+            url_path="dc-meter-asks",
+            config={
+                "strategy": {"type": "custom:dc-meter", "card": {"ask_user": True}}
+            },
+        )
+    await page.goto("/dc-meter-asks")
+    await page.get_by_role("button", name="Start").first.click()
+    await expect(page.get_by_role("textbox", name="User")).to_be_visible()
+
+
 async def test_it_follows_what_is_renamed_disabled_and_hidden(
     page: Page, home: Stage
 ) -> None:

@@ -167,15 +167,22 @@ async def test_nothing_makes_no_file(
 
 
 async def test_what_a_format_cannot_express_is_named(
-    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
 ) -> None:
-    """The S.A.F.E. software knows no DCT1 block."""
-    await setup(dct1_entry)
-    await call(hass, dct1_entry, "start", transaction_id="T")
-    await call(hass, dct1_entry, "stop")
+    """The S.A.F.E. software knows no DCT1 block; a file of nothing else would be empty."""
+    await setup(dct1_entry)  # Which sets the integration up, and with it the other.
+    for entry, transaction_id in ((dct1_entry, "T"), (iem_dcr_entry, "U")):
+        await call(hass, entry, "start", transaction_id=transaction_id)
+        await call(hass, entry, "stop")
     made = await export(hass, format="safe_xml")
-    assert made["receipts"] == 0
+    assert made["receipts"] == 1
     assert made["left_out"] == ["T"]
+    with pytest.raises(ServiceValidationError) as refusal:
+        await export(hass, format="safe_xml", transaction_id="T")
+    assert refusal.value.translation_key == "nothing_in_format"
 
 
 @pytest.mark.parametrize(
