@@ -75,10 +75,12 @@ def test_a_bundle_has_everything_under_names_that_tell() -> None:
         "safe.xml",
         "verify_dct1.py",
         "sessions/0001_o1/receipt.pdf",
+        "sessions/0001_o1/receipt.json",
         "sessions/0001_o1/end.ocmf.txt",
         "sessions/0001_o1/public_key.txt",
         "sessions/0001_o1/public_key.pem",
         "sessions/0002_d1/receipt.pdf",
+        "sessions/0002_d1/receipt.json",
         "sessions/0002_d1/begin.bin",
         "sessions/0002_d1/end.bin",
         "sessions/0002_d1/public_key.txt",
@@ -173,6 +175,15 @@ def test_our_own_verifier_reads_what_is_in_it(tmp_path: Path) -> None:
     for path in (tmp_path / "safe.xml", sessions / "0001_o1" / "end.ocmf.txt"):
         (receipt,) = read_receipts(path)
         assert judge(receipt, trusted_key=KEY.point.hex()).billable
+
+
+def test_our_own_verifier_reads_it_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "receipts.zip"
+    accounts = ocmf_account("o1"), dct1_account("d1"), unsigned_account("u1")
+    path.write_bytes(bundle(accounts, PARTIES, created_at=CREATED))
+    ocmf_receipt, dct1_receipt = read_receipts(path)
+    assert ocmf_receipt == accounts[0].session.receipt
+    assert dct1_receipt == accounts[1].session.receipt
 
 
 @pytest.mark.parametrize("signature", ["384", "256"])

@@ -110,6 +110,7 @@ async def test_an_end_whose_answer_was_lost_still_gives_its_receipt(
     await go_quiet_after_next_mark(server)
     with pytest.raises(HomeAssistantError):
         await call(hass, iem_dcr_entry, "stop")
+    await poll(hass, iem_dcr_entry)
     await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
     server.disconnect(count=0)
     events = async_capture_events(hass, EVENT_DC_METER)

@@ -4,6 +4,7 @@ from base64 import b64encode
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from hashlib import sha256
+import io
 import json
 import os
 from pathlib import Path
@@ -11,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
@@ -258,6 +260,38 @@ def test_a_file_larger_than_any_export_is_refused(
     file = tmp_path / "large"
     file.write_text(TEXT)
     with pytest.raises(UnusableFileError, match="larger"):
+        receipt_file.read_receipts(file)
+
+
+def zipped(**files: str) -> bytes:
+    """Return a ZIP of these files, with names and texts."""
+    content = io.BytesIO()
+    with ZipFile(content, "w", ZIP_DEFLATED) as archive:
+        for name, text in files.items():
+            archive.writestr(f"sessions/{name}/receipt.json", text)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param(zipped(), "without any receipt.json", id="of something else"),
+        pytest.param(zipped(one="{}"), "no signed value", id="nothing signed"),
+        pytest.param(zipped(one=" " * 1000), "unpacks to more", id="a bomb"),
+        pytest.param(zipped(one="\ud7ff" * 9)[:-5], "UTF-8|damaged", id="cut short"),
+        pytest.param(
+            zipped(one="[" * 99).replace(b"[", b"]"), "damaged|neither", id="changed"
+        ),
+    ],
+)
+def test_a_zip_that_is_no_export_of_ours_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, reason: str
+) -> None:
+    """And never unpacked beyond a bound."""
+    monkeypatch.setattr(receipt_file, "MAX_ZIP_BYTES", 500)
+    file = tmp_path / "receipts.zip"
+    file.write_bytes(content)
+    with pytest.raises(UnusableFileError, match=reason):
         receipt_file.read_receipts(file)
 
 

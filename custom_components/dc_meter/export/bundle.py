@@ -4,15 +4,18 @@ from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 import io
+import json
 from pathlib import Path
 import re
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from custom_components.dc_meter.events import account_data
 from custom_components.dc_meter.metering.ecdsa import SignatureScheme, parse_public_key
 from custom_components.dc_meter.metering.meter import SignedMeterValue
 from custom_components.dc_meter.metering.ocmf import parse
+from custom_components.dc_meter.metering.receipt_file import RECEIPT_IN_ZIP
 from custom_components.dc_meter.metering.verdict import OCMF
 from custom_components.dc_meter.session import Account
 
@@ -76,6 +79,11 @@ def _files(
             f"{folder}/receipt.pdf",
             receipt(account, parties, created_at=created_at),
         )
+        if account.session.receipt is not None:
+            yield (
+                f"{folder}/{RECEIPT_IN_ZIP}",
+                json.dumps(account_data(account), indent=2).encode(),
+            )
         for name, content in _signed(account):
             yield f"{folder}/{name}", content
 

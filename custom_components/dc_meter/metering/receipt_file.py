@@ -1,10 +1,12 @@
-"""Receipts out of what a user hands in: OCMF text, JSON in any wrapping, S.A.F.E. XML."""
+"""Receipts out of what a user hands in: OCMF text, JSON in any wrapping, S.A.F.E. XML, our ZIP."""
 
 from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
+from zipfile import BadZipFile, ZipFile, is_zipfile
+import zlib
 
 from .exact_json import InexactJsonError, loads
 from .meter import SignedMeterValue
@@ -13,6 +15,12 @@ from .verdict import OCMF, Receipt
 
 MAX_BYTES = 16 * 1024 * 1024
 """Ten thousand receipts."""
+
+MAX_ZIP_BYTES = 128 * 1024 * 1024
+"""As many, each with its keys and session; only they are unpacked."""
+
+RECEIPT_IN_ZIP = "receipt.json"
+"""What an export of ours calls the answer to a stop, one in each session's folder."""
 
 _VALUE = "signed_meter_data"
 _BEGIN, _END = "start_signed_meter_value", "signed_meter_value"
@@ -29,6 +37,8 @@ def read_receipts(path: Path) -> tuple[Receipt, ...]:
     Raises ``UnusableFileError``.
     """
     try:
+        if is_zipfile(path):
+            return tuple(_in_zip(path))
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as err:
@@ -55,6 +65,32 @@ def receipts_in(text: str) -> tuple[Receipt, ...]:
     if not receipts:
         raise UnusableFileError("no signed value in it")
     return receipts
+
+
+def _in_zip(path: Path) -> Iterator[Receipt]:
+    """Read an export of ours; raises ``UnusableFileError`` for any other ZIP."""
+    for text in _unpacked(path):
+        yield from receipts_in(text)
+
+
+def _unpacked(path: Path) -> list[str]:
+    texts = []
+    left = MAX_ZIP_BYTES
+    try:
+        with ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.rpartition("/")[2] == RECEIPT_IN_ZIP and left >= 0:
+                    with archive.open(name) as file:
+                        data = file.read(left + 1)
+                    left -= len(data)
+                    texts.append(data.decode())
+    except (BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as err:
+        raise UnusableFileError(f"a damaged ZIP: {err}") from err
+    if left < 0:
+        raise UnusableFileError(f"unpacks to more than {MAX_ZIP_BYTES} bytes")
+    if not texts:
+        raise UnusableFileError(f"a ZIP without any {RECEIPT_IN_ZIP}")
+    return texts
 
 
 def _in_plain(text: str) -> Iterator[Receipt]:
