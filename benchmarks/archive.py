@@ -1,0 +1,201 @@
+"""What 100,000 receipts cost: to add one, to find a month's, to show the newest, to export all."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+import os
+from pathlib import Path
+import shutil
+import tempfile
+import time
+
+from custom_components.dc_meter.archive import Archive, RecordKind
+from custom_components.dc_meter.export.parties import Parties
+from custom_components.dc_meter.exports import ExportFormat, export
+from custom_components.dc_meter.receipts import Query, find, page
+from custom_components.dc_meter.session import Account, encode
+from tests.export.accounts import dct1_account, ocmf_account
+
+from .result import Must, Result, percentile
+
+RECEIPTS = 100_000
+FEW = 1_000
+"""An archive to hold the memory of the large one against."""
+
+YEARS = 8
+APPENDS = 200
+RUNS = 7
+PAGE = 100
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+MONTH = Query(since=BEGIN + timedelta(days=360), until=BEGIN + timedelta(days=390))
+KINDS = (RecordKind.STARTED, RecordKind.STOPPED)
+
+
+def fill(path: Path, number: int) -> None:
+    """Write so many sessions, spread evenly over eight years, in a folder without a disk."""
+    accounts = [ocmf_account(), dct1_account()]
+    step = timedelta(days=365 * YEARS) / RECEIPTS
+    # Where a commit costs nothing; what is measured afterwards lies on a disk.
+    memory = Path("/dev/shm")  # noqa: S108
+    with tempfile.TemporaryDirectory(
+        prefix="dc-meter-bench-", dir=memory if memory.is_dir() else None
+    ) as folder:
+        archive = Archive.open(Path(folder, path.name))
+        for count in range(number):
+            append(archive, accounts[count % 2], count, BEGIN + count * step)
+        archive.close()
+        shutil.copy(Path(folder, path.name), path)
+
+
+def append(archive: Archive, account: Account, number: int, at: datetime) -> None:
+    """Write the begin and the end of a session."""
+    transaction_id = f"{number:08}"
+    session = account.session
+    session = replace(
+        session, request=replace(session.request, transaction_id=transaction_id)
+    )
+    body = encode(replace(account, session=session))
+    for kind in KINDS:
+        archive.append(
+            meter=session.meter.serial_number,
+            transaction_id=transaction_id,
+            kind=kind,
+            written_at=at,
+            body=body,
+        )
+
+
+def milliseconds(what: Callable[[], object]) -> float:
+    """Return how long something takes."""
+    began = time.perf_counter()
+    what()
+    return (time.perf_counter() - began) * 1000
+
+
+def appends_ms(archive: Archive) -> list[float]:
+    """Return what each of some appends takes, the disk included."""
+    account = dct1_account()
+    body = encode(account)
+    return [
+        milliseconds(
+            lambda: archive.append(
+                meter="BY0000000001L",
+                transaction_id="appended",
+                kind=RecordKind.STOPPED,
+                written_at=BEGIN,
+                body=body,
+            )
+        )
+        for _ in range(APPENDS)
+    ]
+
+
+def syncs_ms(folder: Path) -> list[float]:
+    """Return what it takes to write as much to the disk, without a database."""
+    data = bytes(4096)
+    with (folder / "sync").open("wb", buffering=0) as file:
+
+        def write() -> None:
+            file.write(data)
+            os.fsync(file.fileno())
+
+        return [milliseconds(write) for _ in range(APPENDS)]
+
+
+def everyday(path: Path) -> float:
+    """Add, look for a month, show a page; return the most memory this took, in MB."""
+    archive = Archive.open(path)
+    appends_ms(archive)
+    for _ in range(3):
+        find(archive, MONTH)
+        page(archive, Query(), limit=PAGE)
+    archive.close()
+    return _most_mb()
+
+
+def export_all(path: Path) -> tuple[float, int, float]:
+    """Export every receipt; return seconds, bytes and the most memory this took, in MB."""
+    archive = Archive.open(path)
+    before_mb = _most_mb()
+    began = time.perf_counter()
+    made = export(
+        ExportFormat.CSV, find(archive, Query()), Parties(time_zone=UTC), BEGIN
+    )
+    took_s = time.perf_counter() - began
+    archive.close()
+    return took_s, len(made.content), _most_mb() - before_mb
+
+
+def _most_mb() -> float:
+    # getrusage() counts what the parent had before this process became another.
+    status = Path("/proc/self/status").read_text()
+    [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 1024
+
+
+def in_fresh_process[T](what: Callable[[Path], T], path: Path) -> T:
+    """Do something in a process that has used no memory yet."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(what, path).result()
+
+
+def measure(folder: Path) -> Iterable[Result]:
+    """Fill archives and measure what is asked of them every day."""
+    large, small = folder / "large.db", folder / "small.db"
+    fill(large, RECEIPTS)
+    fill(small, FEW)
+    archive = Archive.open(large)
+    appended = [percentile(appends_ms(archive), 99) for _ in range(RUNS)]
+    months = [milliseconds(lambda: find(archive, MONTH)) for _ in range(RUNS)]
+    pages = [
+        milliseconds(lambda: page(archive, Query(), limit=PAGE)) for _ in range(RUNS)
+    ]
+    found = len(find(archive, MONTH))
+    archive.close()
+    disk = syncs_ms(folder)
+    yield Result.of(
+        "archive of 100,000: append, p99",
+        appended,
+        "ms",
+        limit=percentile(disk, 99),
+        must=Must(bound=20),
+    )
+    yield Result.of(
+        f"archive of 100,000: a month's {found} receipts",
+        months,
+        "ms",
+        must=Must(bound=50),
+    )
+    yield Result.of(
+        f"archive of 100,000: newest page of {PAGE}", pages, "ms", must=Must(bound=50)
+    )
+    yield Result.of(
+        "archive of 100,000: most memory in use, that of 1,000 as its limit",
+        [in_fresh_process(everyday, large)],
+        "MB",
+        limit=in_fresh_process(everyday, small),
+        must=Must(bound=1.2, of="limit"),
+    )
+    took_s, size, memory_mb = in_fresh_process(export_all, large)
+    yield Result.of(
+        f"archive of 100,000: export of all as CSV ({size / 1e6:.0f} MB)",
+        [took_s],
+        "s",
+        must=Must(bound=10),
+    )
+    yield Result.of(
+        "archive of 100,000: memory the export takes, as against its file",
+        [memory_mb],
+        "MB",
+        limit=size / 2**20,
+        must=Must(bound=2, of="limit"),
+    )
+
+
+async def ask(*, quick: bool) -> list[Result]:
+    """Measure in a folder on the disk that holds temporary files."""
+    with tempfile.TemporaryDirectory(prefix="dc-meter-bench-") as folder:
+        return await asyncio.to_thread(lambda: list(measure(Path(folder))))

@@ -1,0 +1,262 @@
+"""A Home Assistant to measure, the meters it is given, and what others would read them with."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+import os
+from pathlib import Path
+import tempfile
+from typing import Any, override
+
+import aiohttp
+import yaml
+
+from demo.client import Client, RefusedError
+from demo.home_assistant import HomeAssistant
+from demo.meters import CHARGE_POINT_ID, DOMAIN, Meter, find_meter
+from demo.ports import free_port
+from demo.process import ROOT
+from simulators.car import Car
+from simulators.dct1 import SimulatedDct1
+from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
+
+from .wire import WatchedLine
+
+PROBE = "bench_probe"
+
+type Yaml = dict[str, list[dict[str, Any]]]
+
+
+def car(*, charging: bool = True) -> Car:
+    """Return a car that goes on charging for days, or one that only stands there."""
+    return Car(charging=charging, capacity_kwh=100_000)
+
+
+def dct1(number: int = 1, *, charging: bool = True) -> SimulatedDct1:
+    """Return a DCT1 that signs with 384 bits, with the address of this number."""
+    return SimulatedDct1(
+        address=number,
+        serial_number=f"BY{number:010}L",
+        import_wh=123_456_789,
+        car=car(charging=charging),
+    )
+
+
+def iem_dcr(number: int = 1, *, charging: bool = True) -> IemDcrServer:
+    """Return an IEM-DCR on a port of its own."""
+    return IemDcrServer(
+        SimulatedIemDcr(
+            serial_number=f"1ISA02{number:08}",
+            import_wh=234_567_891,
+            car=car(charging=charging),
+        )
+    )
+
+
+@dataclass(kw_only=True)
+class Home(HomeAssistant):
+    """A Home Assistant with the probe, and with what is given in YAML."""
+
+    yaml: Yaml = field(default_factory=dict)
+    client: Client = field(init=False)
+
+    @override
+    def prepare(self) -> None:
+        super().prepare()
+        probe = self.folder / "custom_components" / PROBE
+        probe.unlink(missing_ok=True)
+        probe.symlink_to(ROOT / "benchmarks" / "probe")
+        with (self.folder / "configuration.yaml").open("a") as file:
+            file.write(f"\n{PROBE}:\n")
+            if self.yaml:
+                yaml.safe_dump(self.yaml, file)
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        assert self.process is not None
+        return self.process.child.pid
+
+    def cpu_s(self) -> float:
+        """Return the CPU time of the process so far, all its threads and the kernel's share."""
+        stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_mb(self) -> float:
+        """Return the memory the process has for itself."""
+        rollup = Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()
+        private = [line for line in rollup if line.startswith("Private_")]
+        return sum(int(line.split()[1]) for line in private) / 1024
+
+    async def add_dct1(self, line: WatchedLine, meter: SimulatedDct1) -> Meter:
+        """Set up a meter on a line, as a user does."""
+        await self.client.config_flow(
+            DOMAIN,
+            "dct1",
+            "dct1_serial",
+            device=line.path,
+            baudrate=str(line.baud_rate),
+            parity="none",
+            stopbits="1",
+            address=meter.address,
+            low_side_sensing=True,
+        )
+        return await self._find(meter.serial_number)
+
+    async def add_iem_dcr(self, server: IemDcrServer) -> Meter:
+        """Set up a meter at a URL, as a user does."""
+        await self.client.config_flow(
+            DOMAIN,
+            "iem_dcr",
+            url=server.url,
+            charge_point_type="EVSEID",
+            charge_point_id=CHARGE_POINT_ID,
+            tariff_text="",
+            advanced={
+                "clock_interval": 2,
+                "retries": 3,
+                "retry_delay": 250,
+                "show_user_id": False,
+            },
+        )
+        return await self._find(server.meter.serial_number)
+
+    async def _find(self, serial_number: str) -> Meter:
+        async with self.client.socket() as socket:
+            return await find_meter(socket, serial_number, serial_number)
+
+    async def entry_of(self, meter: Meter) -> str:
+        """Return the config entry of a meter."""
+        entries = await self.client.get(
+            f"/api/config/config_entries/entry?domain={DOMAIN}"
+        )
+        return next(
+            str(entry["entry_id"])
+            for entry in entries
+            if meter.serial_number in entry["title"]
+        )
+
+    async def choose(self, meter: Meter, **options: Any) -> None:
+        """Change the options of a meter, as a user does."""
+        path = "/api/config/config_entries/options/flow"
+        flow = await self.client.post(path, handler=await self.entry_of(meter))
+        done = await self.client.post(f"{path}/{flow['flow_id']}", **options)
+        if done["type"] != "create_entry":
+            raise RefusedError(f"the options came back: {done}")
+
+    async def watch(self, entity_ids: Iterable[str], *, loop: bool = False) -> None:
+        """Have the probe begin anew with these entities, and the event loop if asked."""
+        await self.client.action(PROBE, "begin", entity_id=list(entity_ids), loop=loop)
+
+    async def seen(self) -> dict[str, Any]:
+        """Return what the probe has seen since."""
+        return await self.client.action(PROBE, "tell")
+
+
+@asynccontextmanager
+async def home(given: Yaml | None = None) -> AsyncIterator[Home]:
+    """Start a Home Assistant; it is gone without a trace afterwards."""
+    with tempfile.TemporaryDirectory(prefix="dc-meter-bench-") as folder:
+        async with (
+            aiohttp.ClientSession() as http,
+            Home(
+                http=http,
+                folder=Path(folder),
+                port=free_port(),
+                car_url="http://127.0.0.1:9/",
+                yaml=given or {},
+            ) as running,
+        ):
+            running.client = Client(http=http, url=running.url)
+            await running.client.log_in()
+            await running.client.until_running()
+            yield running
+
+
+VALUES = (
+    ("voltage", 0, "int32", 0.1, "V", "voltage"),
+    ("current", 2, "int32", 0.001, "A", "current"),
+    ("power", 4, "int32", 0.1, "W", "power"),
+    ("energy_import", 0x0806, "int64", 0.001, "kWh", "energy"),
+    ("energy_export", 0x0810, "int64", 0.001, "kWh", "energy"),
+)
+"""Name, register, type, factor, unit and device class of what is read of a DCT1."""
+
+
+def modbus_yaml(lines: Iterable[WatchedLine]) -> Yaml:
+    """Return the sensors of the modbus integration that read the same of the meter on each line."""
+    return {
+        "modbus": [
+            {
+                "name": f"line_{number}",
+                "type": "serial",
+                "method": "rtu",
+                "port": line.path,
+                "baudrate": line.baud_rate,
+                "bytesize": 8,
+                "parity": line.parity,
+                "stopbits": line.stop_bits,
+                "sensors": [
+                    {
+                        "name": f"yaml_{number}_{name}",
+                        "unique_id": f"yaml_{number}_{name}",
+                        "slave": line.meters[0].address,
+                        "address": address,
+                        "input_type": "input",
+                        "data_type": kind,
+                        "scale": factor,
+                        "precision": 3,
+                        "scan_interval": 1,
+                        "unit_of_measurement": unit,
+                        "device_class": device_class,
+                        "state_class": "total"
+                        if device_class == "energy"
+                        else "measurement",
+                    }
+                    | ({"swap": "word"} if kind == "int32" else {})
+                    for name, address, kind, factor, unit, device_class in VALUES
+                ],
+            }
+            for number, line in enumerate(lines, 1)
+        ]
+    }
+
+
+def _register(obis: str) -> str:
+    return (
+        "{{ (value_json.RD | selectattr('RI', 'defined')"
+        f" | selectattr('RI', 'eq', '{obis}') | first).RV | float }}}}"
+    )
+
+
+def rest_yaml(servers: Iterable[IemDcrServer]) -> Yaml:
+    """Return the sensors of the rest integration that read the same of each meter."""
+    templates = {
+        "voltage": "{{ value_json.U2 }}",
+        "current": "{{ value_json.I }}",
+        "power": "{{ value_json.P }}",
+        "energy_import": _register("1-b:1.8.e"),
+        "energy_export": _register("1-b:2.8.e"),
+    }
+    return {
+        "rest": [
+            {
+                "resource": f"{server.url}/counter/v1/ocmf/metervalue",
+                "scan_interval": 1,
+                "sensor": [
+                    {
+                        "name": f"yaml_{number}_{name}",
+                        "unique_id": f"yaml_{number}_{name}",
+                        "value_template": templates[name],
+                        "unit_of_measurement": unit,
+                        "device_class": device_class,
+                        "state_class": "total"
+                        if device_class == "energy"
+                        else "measurement",
+                    }
+                    for name, _, _, _, unit, device_class in VALUES
+                ],
+            }
+            for number, server in enumerate(servers, 1)
+        ]
+    }

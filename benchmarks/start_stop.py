@@ -1,0 +1,77 @@
+"""How long a start and a stop take beside what the meter and its line take."""
+
+import asyncio
+from contextlib import AsyncExitStack
+import time
+
+from demo.meters import DOMAIN, Meter
+
+from .home import Home, dct1, home, iem_dcr
+from .result import Must, Result
+from .wire import RECEIPT, WatchedLine
+
+SETTLE_S = 15
+PAUSE_S = 1.3
+"""Not a multiple of the second, so that a poll is met at every moment of it."""
+
+SIGNATURE_S = 0.25
+"""What the IEM-DCR takes to sign at the end."""
+
+BESIDE = Must(bound=60)
+
+
+async def act(where: Home, meter: Meter, action: str) -> float:
+    """Start or stop; return the milliseconds from the call to its answer."""
+    began = time.monotonic()
+    answer = await where.client.action(
+        DOMAIN, f"{action}_transaction", device_id=meter.device_id
+    )
+    took_ms = (time.monotonic() - began) * 1000
+    assert answer["status"] == "OK", answer
+    return took_ms
+
+
+async def ask(*, quick: bool) -> list[Result]:
+    """Start and stop again and again; take off what passed over the line meanwhile."""
+    runs = 12 if quick else 40
+    beside: dict[str, list[float]] = {}
+    whole: dict[str, list[float]] = {}
+    async with AsyncExitStack() as stack:
+        line = await stack.enter_async_context(
+            WatchedLine([dct1(charging=False)], baud_rate=9600)
+        )
+        server = await stack.enter_async_context(iem_dcr(charging=False))
+        where = await stack.enter_async_context(home())
+        of_dct1 = await where.add_dct1(line, line.meters[0])
+        of_iem_dcr = await where.add_iem_dcr(server)
+        await asyncio.sleep(SETTLE_S)
+        for run in range(2 * runs):
+            action = ("start", "stop")[run % 2]
+            before = line.traffic
+            took_ms = await act(where, of_dct1, action)
+            # A poll that is under way when the action comes is finished first.
+            bus_ms = line.bus_s(line.traffic - before) * 1000
+            whole.setdefault(f"DCT1 at 9600 baud: {action}", []).append(took_ms)
+            beside.setdefault(
+                f"DCT1 at 9600 baud: {action}, bus time taken off", []
+            ).append(took_ms - bus_ms)
+            took_ms = await act(where, of_iem_dcr, action)
+            own_ms = SIGNATURE_S * 1000 if action == "stop" else 0
+            whole.setdefault(f"IEM-DCR: {action}", []).append(took_ms)
+            beside.setdefault(
+                f"IEM-DCR: {action}, its {own_ms:.0f} ms for signing taken off", []
+            ).append(took_ms - own_ms)
+            await asyncio.sleep(PAUSE_S)
+        snapshot_ms = line.least_s(*RECEIPT) * 1000
+    return [
+        *(
+            Result.of(
+                name,
+                took,
+                "ms",
+                limit=snapshot_ms if name.startswith("DCT1") else None,
+            )
+            for name, took in whole.items()
+        ),
+        *(Result.of(name, took, "ms", must=BESIDE) for name, took in beside.items()),
+    ]

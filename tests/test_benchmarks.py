@@ -1,0 +1,103 @@
+"""The frame of the benchmarks: what they hold numbers against, and what they write."""
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.cadence import missed, near_percent, shown_after_ms
+from benchmarks.result import Must, Result, percentile, table
+from benchmarks.wire import OURS, YAML, WatchedLine
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    ("must", "value", "peer", "limit", "ok"),
+    [
+        (None, 5, None, None, None),
+        (Must(bound=5), 5, None, None, True),
+        (Must(bound=5), 5.01, None, None, False),
+        (Must(bound=0.8, of="peer"), 8, 10, None, True),
+        (Must(bound=0.8, of="peer"), 8.1, 10, 100, False),
+        (Must(bound=0.8, of="peer"), 0, None, None, False),
+        (Must(at="least", bound=0.85, of="limit"), 17, None, 20, True),
+        (Must(at="least", bound=0.85, of="limit"), 16, 1, 20, False),
+    ],
+)
+def test_a_number_is_held_against_its_bound(
+    must: Must | None,
+    value: float,
+    peer: float | None,
+    limit: float | None,
+    ok: bool | None,
+) -> None:
+    """The bound itself is kept; a share of what was not measured is not."""
+    result = Result.of(
+        "n",
+        [value - 1, value, value + 1],
+        "ms",
+        peer=None if peer is None else [peer],
+        limit=limit,
+        must=must,
+    )
+    assert result.ok is ok
+    assert ("MISSED" in table([result])) is (ok is False)
+
+
+@pytest.mark.parametrize(
+    ("percent", "value"), [(0, 1), (50, 50), (98.5, 99), (99, 99), (99.5, 100)]
+)
+def test_a_percentile_is_a_value_that_was_measured(percent: float, value: int) -> None:
+    """So many percent are not greater."""
+    assert percentile(range(100, 0, -1), percent) == value
+
+
+def test_readings_are_held_against_their_slots() -> None:
+    """One comes late, one not at all."""
+    times = [10.4, 11.41, 12.4, 13.45, 15.4, 16.39, 17.4, 18.4, 19.4]
+    assert missed(times) == 1
+    assert near_percent(times) == 80
+
+
+def test_readings_that_drift_are_late_and_lost() -> None:
+    """As those of who waits a second after each."""
+    times = [1.1 * number for number in range(101)]
+    assert missed(times) == 10
+    assert near_percent(times) < 10
+
+
+def test_a_state_belongs_to_the_answer_before_it() -> None:
+    """The last state written for it counts, and an answer that shows nothing does not."""
+    shown = shown_after_ms([1.0, 1.1, 2.1], [[1.102, 2.103], [1.104]])
+    assert shown == [pytest.approx(4), pytest.approx(3)]
+
+
+def test_physics_counts_every_character_and_every_silence() -> None:
+    """Two requests and answers of 78 bytes, four silences of 3.5 characters, 10 bits each."""
+    line = WatchedLine([], baud_rate=9600)
+    assert line.least_s(*OURS) == pytest.approx((78 + 4 * 3.5) * 10 / 9600)
+    assert line.least_s(*YAML) == pytest.approx((93 + 10 * 3.5) * 10 / 9600)
+
+
+def test_a_question_is_answered_in_json(tmp_path: Path) -> None:
+    """As whoever compares two versions reads it."""
+    file = tmp_path / "results.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--only", "verification", "--json", file],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    results = json.loads(file.read_text())["results"]
+    assert len(results) == 3
+    for result in results:
+        assert {"name", "value", "unit", "peer", "limit", "must", "ok"} <= result.keys()
+        assert result["unit"] == "ms"
+        assert result["must"] == "<= 2"
+        assert result["ok"] is (result["value"] <= 2)
+        assert result["name"] in done.stdout
+    assert done.returncode == (0 if all(result["ok"] for result in results) else 1)
