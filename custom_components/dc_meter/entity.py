@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, override
 
+from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import EntityDescription
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
@@ -58,6 +59,20 @@ class DcMeterValueEntity(DcMeterEntity):
     """An entity that shows a value; its platform says as what."""
 
     entity_description: DcMeterValueDescription[Any]
+    _written: tuple[object, ...] | None = None
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        """Write the state when it says something new: most of a meter's seldom do."""
+        if (now := self._says()) != self._written:
+            self._written = now
+            super()._handle_coordinator_update()
+
+    def _says(self) -> tuple[object, ...]:
+        """Return all that makes the state."""
+        value = self.entity_description.value_fn(self.coordinator)
+        return self.available, value, self.extra_state_attributes
 
     @property
     @override

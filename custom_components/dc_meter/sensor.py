@@ -285,6 +285,10 @@ class DcMeterSensor(DcMeterValueEntity, SensorEntity):
         """When a count that begins anew with each session last did."""
         return self.entity_description.last_reset_fn(self.coordinator)
 
+    @override
+    def _says(self) -> tuple[object, ...]:
+        return *super()._says(), self.last_reset
+
 
 class DcMeterWaitingSensor(DcMeterSensor):
     """A value whose small changes wait, so that the database grows less."""

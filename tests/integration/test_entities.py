@@ -64,6 +64,28 @@ async def test_entities_are_as_designed(
     assert dict(sorted(found.items())) == snapshot
 
 
+async def test_only_what_changed_is_written_again(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup, car: Car
+) -> None:
+    """Each second while a car charges, most of what a meter shows stays as it is."""
+    await setup(meter_entry)
+    coordinator = meter_entry.runtime_data.coordinator
+
+    async def poll_at(power_w: float) -> dict[str, float]:
+        car.steer(power_w=power_w)
+        await coordinator.async_refresh()
+        found = {}
+        for key in ("power", "public_key", "transaction_active", "energy_export"):
+            state = hass.states.get(entity_of(hass, meter_entry, key))
+            assert state is not None
+            found[key] = state.last_reported_timestamp
+        return found
+
+    await poll_at(9_000)
+    before, after = await poll_at(10_000), await poll_at(20_000)
+    assert {key for key in after if after[key] != before[key]} == {"power"}
+
+
 async def test_poll_duration_is_for_those_who_look_for_it(
     hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
 ) -> None:
