@@ -15,7 +15,7 @@ import time
 from custom_components.dc_meter.archive import Archive, RecordKind
 from custom_components.dc_meter.export.parties import Parties
 from custom_components.dc_meter.exports import ExportFormat, export
-from custom_components.dc_meter.receipts import Query, find, page
+from custom_components.dc_meter.receipts import Query, count, find, page
 from custom_components.dc_meter.session import Account, encode
 from tests.export.accounts import dct1_account, ocmf_account
 
@@ -44,8 +44,8 @@ def fill(path: Path, number: int) -> None:
         prefix="dc-meter-bench-", dir=memory if memory.is_dir() else None
     ) as folder:
         archive = Archive.open(Path(folder, path.name))
-        for count in range(number):
-            append(archive, accounts[count % 2], count, BEGIN + count * step)
+        for index in range(number):
+            append(archive, accounts[index % 2], index, BEGIN + index * step)
         archive.close()
         shutil.copy(Path(folder, path.name), path)
 
@@ -150,6 +150,10 @@ def measure(folder: Path) -> Iterable[Result]:
     archive = Archive.open(large)
     appended = [percentile(appends_ms(archive), 99) for _ in range(RUNS)]
     months = [milliseconds(lambda: find(archive, MONTH)) for _ in range(RUNS)]
+    counted = [
+        milliseconds(lambda: (count(archive, MONTH), page(archive, MONTH, limit=PAGE)))
+        for _ in range(RUNS)
+    ]
     pages = [
         milliseconds(lambda: page(archive, Query(), limit=PAGE)) for _ in range(RUNS)
     ]
@@ -164,8 +168,14 @@ def measure(folder: Path) -> Iterable[Result]:
         must=Must(bound=20),
     )
     yield Result.of(
-        f"archive of 100,000: a month's {found} receipts",
+        f"archive of 100,000: all {found} receipts of a month",
         months,
+        "ms",
+        must=Must(bound=50),
+    )
+    yield Result.of(
+        f"archive of 100,000: how many there are of a month, and the last {PAGE}",
+        counted,
         "ms",
         must=Must(bound=50),
     )

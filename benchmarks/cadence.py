@@ -54,7 +54,7 @@ def shown_after_ms(
 
 async def ask(*, quick: bool) -> list[Result]:
     """Watch one meter, four on one line, and one that YAML reads, all at once."""
-    duration_s = 120 if quick else 600
+    duration_s = 60 if quick else 600
     async with AsyncExitStack() as stack:
         alone, four, theirs = [
             await stack.enter_async_context(WatchedLine(meters, baud_rate=baud_rate))

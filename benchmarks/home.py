@@ -27,28 +27,30 @@ PROBE = "bench_probe"
 type Yaml = dict[str, list[dict[str, Any]]]
 
 
-def car(*, charging: bool = True) -> Car:
+def car(*, plugged: bool = True, charging: bool | None = None) -> Car:
     """Return a car that goes on charging for days, or one that only stands there."""
-    return Car(charging=charging, capacity_kwh=100_000)
+    if charging is None:
+        charging = plugged
+    return Car(plugged=plugged, charging=charging, capacity_kwh=100_000)
 
 
-def dct1(number: int = 1, *, charging: bool = True) -> SimulatedDct1:
+def dct1(number: int = 1, its_car: Car | None = None) -> SimulatedDct1:
     """Return a DCT1 that signs with 384 bits, with the address of this number."""
     return SimulatedDct1(
         address=number,
         serial_number=f"BY{number:010}L",
         import_wh=123_456_789,
-        car=car(charging=charging),
+        car=its_car or car(),
     )
 
 
-def iem_dcr(number: int = 1, *, charging: bool = True) -> IemDcrServer:
+def iem_dcr(number: int = 1, its_car: Car | None = None) -> IemDcrServer:
     """Return an IEM-DCR on a port of its own."""
     return IemDcrServer(
         SimulatedIemDcr(
             serial_number=f"1ISA02{number:08}",
             import_wh=234_567_891,
-            car=car(charging=charging),
+            car=its_car or car(),
         )
     )
 
@@ -79,8 +81,11 @@ class Home(HomeAssistant):
 
     def cpu_s(self) -> float:
         """Return the CPU time of the process so far, all its threads and the kernel's share."""
-        stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+        return _cpu_s(Path(f"/proc/{self.pid}/stat"))
+
+    def loop_cpu_s(self) -> float:
+        """Return the same of the event loop's thread alone."""
+        return _cpu_s(Path(f"/proc/{self.pid}/task/{self.pid}/stat"))
 
     def memory_mb(self) -> float:
         """Return the memory the process has for itself."""
@@ -151,6 +156,11 @@ class Home(HomeAssistant):
     async def seen(self) -> dict[str, Any]:
         """Return what the probe has seen since."""
         return await self.client.action(PROBE, "tell")
+
+
+def _cpu_s(stat: Path) -> float:
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager

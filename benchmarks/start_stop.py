@@ -6,11 +6,11 @@ import time
 
 from demo.meters import DOMAIN, Meter
 
-from .home import Home, dct1, home, iem_dcr
+from .home import Home, car, dct1, home, iem_dcr
 from .result import Must, Result
 from .wire import RECEIPT, WatchedLine
 
-SETTLE_S = 15
+SETTLE_S = 10
 PAUSE_S = 1.3
 """Not a multiple of the second, so that a poll is met at every moment of it."""
 
@@ -33,24 +33,24 @@ async def act(where: Home, meter: Meter, action: str) -> float:
 
 async def ask(*, quick: bool) -> list[Result]:
     """Start and stop again and again; take off what passed over the line meanwhile."""
-    runs = 12 if quick else 40
+    runs = 8 if quick else 40
     beside: dict[str, list[float]] = {}
     whole: dict[str, list[float]] = {}
     async with AsyncExitStack() as stack:
         line = await stack.enter_async_context(
-            WatchedLine([dct1(charging=False)], baud_rate=9600)
+            WatchedLine([dct1(1, car(charging=False))], baud_rate=9600)
         )
-        server = await stack.enter_async_context(iem_dcr(charging=False))
+        server = await stack.enter_async_context(iem_dcr(1, car(charging=False)))
         where = await stack.enter_async_context(home())
         of_dct1 = await where.add_dct1(line, line.meters[0])
         of_iem_dcr = await where.add_iem_dcr(server)
         await asyncio.sleep(SETTLE_S)
         for run in range(2 * runs):
             action = ("start", "stop")[run % 2]
-            before = line.traffic
+            began_at = time.monotonic()
             took_ms = await act(where, of_dct1, action)
-            # A poll that is under way when the action comes is finished first.
-            bus_ms = line.bus_s(line.traffic - before) * 1000
+            # That of polls too, which the action takes turns with.
+            bus_ms = line.busy_s(began_at, time.monotonic()) * 1000
             whole.setdefault(f"DCT1 at 9600 baud: {action}", []).append(took_ms)
             beside.setdefault(
                 f"DCT1 at 9600 baud: {action}, bus time taken off", []

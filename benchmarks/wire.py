@@ -59,6 +59,8 @@ class WatchedLine(SerialLine):
         """Open the line, with nothing counted."""
         self.answered_at: list[float] = []
         """When the last byte of each answer was sent, by this machine's monotonic clock."""
+        self.busy: list[tuple[float, float]] = []
+        """From when to when each request and its answer took the line, by the same clock."""
         self._heard_at = 0.0
         return await super().__aenter__()
 
@@ -81,6 +83,7 @@ class WatchedLine(SerialLine):
 
         await super()._transmit(frame, note)
         self.answered_at.append(sent_at)
+        self.busy.append((self._heard_at, sent_at))
         took_s = sent_at - self._heard_at + self.silence_s
         self._count(bytes_=len(frame), took_s=took_s)
 
@@ -90,6 +93,13 @@ class WatchedLine(SerialLine):
             requests=before.requests + requests,
             bytes=before.bytes + bytes_,
             took_s=before.took_s + took_s,
+        )
+
+    def busy_s(self, began_at: float, ended_at: float) -> float:
+        """Return for how long the line was taken within this time, by the clock."""
+        return sum(
+            max(0, min(end, ended_at) - max(begin, began_at))
+            for begin, end in self.busy
         )
 
     def bus_s(self, traffic: Traffic) -> float:
