@@ -15,7 +15,7 @@ SETTLE_S = 30
 
 async def ask(*, quick: bool) -> list[Result]:
     """Run five at once: one without meters, two of each kind; subtract what the first takes."""
-    runs, run_s = (3, 20) if quick else (7, 60)
+    runs, run_s = (3, 15) if quick else (7, 60)
     async with AsyncExitStack() as stack:
         numbers = range(1, METERS + 1)
         lines, yaml_lines = [

@@ -10,7 +10,7 @@ from .result import Must, Result
 from .wire import OURS, WatchedLine
 
 SETTLE_S = 5
-BEYOND = 1.5
+BEYOND = 1.3
 """How many times the limit is too many."""
 
 

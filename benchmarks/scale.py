@@ -14,7 +14,7 @@ IEM_DCRS = 100
 DCT1S = 20
 LINES = 5
 METERS = IEM_DCRS + DCT1S
-SETTLE_S = 30
+SETTLE_S = 20
 FULL_S = 660
 """Set-up, and the ten minutes of polls that are remembered of each meter."""
 
