@@ -88,7 +88,7 @@ def pytest_terminal_summary(
         terminalreporter.write_line(f"Screenshots: {folder}")
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """Start Chromium."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
@@ -106,7 +106,7 @@ async def browser() -> AsyncIterator[Browser]:
         yield browser
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def home(browser: Browser) -> AsyncIterator[Stage]:
     """Bring Home Assistant up with both meters."""
     open_sockets()
