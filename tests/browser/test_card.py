@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 import json
+import os
 from pathlib import Path
 import re
 from typing import Any
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 BOARD = "/dc-meter-card-test"
 CARD = "dc-meter-card"
+CHARGE_S = float(os.environ.get("DC_METER_CHARGE_S", "2"))
 WHO = "<b>Ada & Söhne</b>"
 """What a browser that took text for HTML would show otherwise."""
 
@@ -94,6 +96,29 @@ async def shown(page: Page) -> Locator:
     card = page.locator(CARD)
     await expect(card.get_by_role("heading").first).to_be_visible()
     return card
+
+
+async def test_a_session_draws_its_power(
+    page: Page, home: Stage, dct1: Meter, take_picture: TakePicture
+) -> None:
+    """Also one that was not started here, and before the card was opened."""
+    await home.simulation.steer_car(charging=False)
+    await home.client.action(
+        DOMAIN,
+        "start_transaction",
+        device_id=dct1.device_id,
+        identification_data="Ada",
+    )
+    await put_up(home, device_id=dct1.device_id, receipts=2)
+    await home.simulation.steer_car(charging=True, power_w=50_000)
+    card = await shown(page)
+    await expect(card).to_contain_text("Charging · Ada")
+    await expect(card.locator(".power")).to_contain_text(re.compile(r"\d\d,\d{3}\sW"))
+    await asyncio.sleep(CHARGE_S)
+    await expect(
+        card.get_by_role("img", name="Power during the session")
+    ).to_be_visible()
+    await take_picture(page, "card", card)
 
 
 async def test_a_session_is_started_for_somebody_watched_and_stopped(
