@@ -240,6 +240,7 @@ class Sessions:
             await self._meter.check(request)
             if running:
                 await self._stop_running(context)
+                await self._active()
             held = await self._meter.last_receipt()
             session = Session(
                 request=request,
@@ -328,9 +329,10 @@ class Sessions:
     @callback
     def heard(self, reading: MeterReading) -> bool:
         """Take note of a reading; tell whether there is something to ``settle``."""
-        self._take(reading)
         if self._lock.locked():
+            # Start and stop go by what they read themselves, believed or not.
             return False
+        self._take(reading)
         if self.current is None:
             if reading.transaction_active and self._unresolved is None:
                 self._foreign_seen = True

@@ -23,6 +23,7 @@ from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
 from custom_components.dc_meter.metering.meter import TransactionRequest
 from custom_components.dc_meter.repairs import async_create_fix_flow
 from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import STATE_UNKNOWN
 from homeassistant.core import Context, HomeAssistant, State
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError, Unauthorized
@@ -559,8 +560,6 @@ async def test_a_receipt_that_is_not_what_the_meter_showed_is_not_billable(
 ) -> None:
     """A difference that nothing explains is shown, now and later."""
     await setup(iem_dcr_entry)
-    # A poll of its own would refuse the register first, and nothing were left to compare.
-    iem_dcr_entry.runtime_data.coordinator.update_interval = None
     await call(hass, iem_dcr_entry, "start")
     truth = server.meter.get_metervalue
 
@@ -574,6 +573,10 @@ async def test_a_receipt_that_is_not_what_the_meter_showed_is_not_billable(
     server.meter.get_metervalue = fifty_kwh_more
     await server.refuse()
     await server.accept()
+    # The polls before and during the stop refuse the register; it differs all the same.
+    server.meter.signature_delay(seconds=1.5)
+    await poll(hass, iem_dcr_entry)
+    assert state_of(hass, iem_dcr_entry, "energy_import") == STATE_UNKNOWN
     for _ in range(2):
         stopped = await call(hass, iem_dcr_entry, "stop")
         assert stopped["verdict"]["verdict"] == "valid"
