@@ -117,14 +117,7 @@ def _session(session: Session) -> dict[str, Any]:
             "reversed": session.start.reversed,
             "is_signed": session.start.signed_value is not None,
         },
-        "gaps": [
-            {
-                "kind": gap.kind,
-                "begins_at": gap.begins_at.isoformat(),
-                "ends_at": gap.ends_at.isoformat(),
-            }
-            for gap in session.gaps
-        ],
+        "gaps": [gap.as_dict() for gap in session.gaps],
         "warnings": list(session.warnings),
         "has_price": session.price is not None,
     }

@@ -105,14 +105,7 @@ def _session_data(account: Account) -> dict[str, Any]:
         "price_per_kwh": session.price and as_number(session.price.per_kwh),
         "currency": session.price and session.price.currency,
         "cost": as_number(account.cost),
-        "gaps": [
-            {
-                "kind": gap.kind,
-                "begins_at": gap.begins_at.isoformat(),
-                "ends_at": gap.ends_at.isoformat(),
-            }
-            for gap in session.gaps
-        ],
+        "gaps": [gap.as_dict() for gap in session.gaps],
         "warnings": list(session.warnings),
     }
 

@@ -45,6 +45,14 @@ class Gap:
     begins_at: datetime
     ends_at: datetime
 
+    def as_dict(self) -> dict[str, str]:
+        """Return it as JSON-serializable data."""
+        return {
+            "kind": self.kind,
+            "begins_at": self.begins_at.isoformat(),
+            "ends_at": self.ends_at.isoformat(),
+        }
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Price:

@@ -231,14 +231,7 @@ def _session(coordinator: DcMeterCoordinator, user: User) -> dict[str, Any] | No
         "cost": None
         if price is None or imported is None
         else as_number(price.cost(imported)),
-        "gaps": [
-            {
-                "kind": gap.kind,
-                "begins_at": gap.begins_at.isoformat(),
-                "ends_at": gap.ends_at.isoformat(),
-            }
-            for gap in session.gaps
-        ],
+        "gaps": [gap.as_dict() for gap in session.gaps],
         "warnings": list(session.warnings),
     }
     if user.is_admin:
