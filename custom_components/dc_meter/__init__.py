@@ -15,12 +15,7 @@ from .archive import ArchiveError
 from .archive_file import async_archive, async_setup_archive
 from .connection import LineInUseError, connect
 from .const import DOMAIN
-from .coordinator import (
-    DcMeterConfigEntry,
-    DcMeterCoordinator,
-    DcMeterData,
-    register_store,
-)
+from .coordinator import DcMeterConfigEntry, DcMeterCoordinator, DcMeterData
 from .downloads import async_setup_downloads
 from .entity import device_info
 from .events import announcer
@@ -28,6 +23,7 @@ from .frontend import async_setup_frontend
 from .metering.errors import InvalidRequestError, MeterError, WrongMeterError
 from .presence import report_lost
 from .price import price_at
+from .registers import register_store
 from .repairs import (
     hide_issues,
     show_archive_issues,
@@ -146,7 +142,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
 
     async def stopping(_: Event) -> None:
         coordinator.show_exact()
-        await coordinator.keep()
+        await coordinator.registers.save()
         await sessions.pause()
 
     entry.async_on_unload(
@@ -169,7 +165,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> 
     coordinator = entry.runtime_data.coordinator
     if coordinator.last_update_success:
         coordinator.show_exact()
-    await coordinator.keep()
+    await coordinator.registers.save()
     if unloaded := await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         hide_issues(hass, entry)
     return unloaded

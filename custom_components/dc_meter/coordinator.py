@@ -1,38 +1,27 @@
 """One poll a second, one MeterReading."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from time import monotonic, time
-from typing import Any, Final, override
+from time import monotonic
+from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
-from homeassistant.helpers.storage import Store
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 
 from .archive import ArchiveError
+from .clock import ClockWatch
 from .const import DOMAIN, EVENT_STARTED, LOGGER, POLL_INTERVAL
 from .events import outcome_signal
 from .metering.errors import MeterError
-from .metering.meter import ClockState, Meter, MeterReading
-from .plausible import Refusal, Registers, recall
+from .metering.meter import Meter, MeterReading
 from .polls import Polls
 from .presence import report_back, report_lost
+from .registers import KeptRegisters
 from .sessions import Sessions
-from .statistics import Steps
 from .trust import Trust
 
 type DcMeterConfigEntry = ConfigEntry[DcMeterData]
-
-KEEP_INTERVAL_S: Final = 900
-"""How often registers that move are kept, for after a crash; older ones only allow more."""
-
-CLOCK_OFF_S: Final = 10
-"""More than any meter's clock is off between two times it is set."""
-
-CLOCK_PATIENCE_S: Final = 600
-"""A clock that is off for so long is not set, or does not stay so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +32,6 @@ class DcMeterData:
     coordinator: DcMeterCoordinator
     sessions: Sessions
     trust: Trust
-
-
-def register_store(hass: HomeAssistant, entry: ConfigEntry) -> Store[dict[str, Any]]:
-    """Return where an entry keeps what its registers last showed."""
-    return Store(hass, 1, f"{DOMAIN}.{entry.entry_id}")
 
 
 class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
@@ -74,16 +58,13 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         self.meter = meter
         self.sessions = sessions
         self.polls = Polls()
+        self.clock = ClockWatch()
+        self.registers = KeptRegisters(hass, entry, meter.identity.serial_number)
         self.exact = False
         """Whether what is shown now shall be exact, whatever may wait at other times."""
 
         self._occasion: object = None
         self._occasion_is_new = False
-        self._registers = Registers()
-        self._store = register_store(hass, entry)
-        self._steps = Steps(hass, left_out=self._keep_soon)
-        self._keep_due_s = 0.0
-        self._clock_off_since_s: float | None = None
         entry.async_on_unload(
             async_dispatcher_connect(
                 hass,
@@ -91,32 +72,13 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
                 self._session_changed,
             )
         )
-        entry.async_on_unload(self._steps.watch())
-
-    @property
-    def refusals(self) -> Mapping[str, Refusal]:
-        """The registers that are not shown because they cannot be so, by sensor."""
-        return self._registers.refusals
-
-    @property
-    def clock_is_off(self) -> bool:
-        """Whether the meter's clock has been off for longer than setting it takes."""
-        since_s = self._clock_off_since_s
-        return since_s is not None and monotonic() - since_s >= CLOCK_PATIENCE_S
-
-    def kept_registers(self) -> dict[str, Any]:
-        """Return what is believed of the registers, and what is not."""
-        return self._registers.keep(monotonic())
+        entry.async_on_unload(self.registers.watch())
 
     async def take_register(self, key: str) -> None:
         """Believe what a register shows; nothing has flowed for its step."""
-        self._stepped(self._registers.take(key))
+        self.registers.take(key)
         await self.async_refresh()
-        await self.keep()
-
-    async def keep(self) -> None:
-        """Keep what the registers last showed."""
-        await self._store.async_save(self._kept())
+        await self.registers.save()
 
     @callback
     def show_exact(self) -> None:
@@ -134,24 +96,7 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
 
     @override
     async def _async_setup(self) -> None:
-        if (kept := await self._store.async_load()) is None:
-            return
-        try:
-            self._recall(kept)
-        except ArithmeticError, AttributeError, LookupError, TypeError, ValueError:
-            # Believed is then what the registers show now, as at the very first time.
-            LOGGER.warning(
-                "%s: what its registers showed last is damaged and left aside",
-                self.name,
-            )
-
-    def _recall(self, kept: Mapping[str, Any]) -> None:
-        """Take up what was kept; raises whatever damage leads to."""
-        self._steps.recall(kept["steps"])
-        if kept["meter"] == self.meter.identity.serial_number:
-            # A clock that was set back in between proves nothing.
-            gap_s = max(0.0, time() - kept["kept_at"])
-            self._registers = recall(kept["registers"], monotonic() - gap_s)
+        await self.registers.load()
 
     @override
     async def _async_update_data(self) -> MeterReading:
@@ -173,7 +118,7 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         now_s = monotonic()
         self.polls.took(now_s - began_s)
         reading = self._believed(reading, now_s)
-        self._watch_clock(reading, now_s)
+        self.clock.note(reading, now_s)
         self._note_occasion(reading)
         settle = self.sessions.heard(reading)
         # Only once there are entities to be told.
@@ -187,33 +132,12 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         return reading
 
     def _believed(self, reading: MeterReading, now_s: float) -> MeterReading:
-        """Return the reading without the registers that cannot be so; say it once."""
-        before = self._registers.refusals
-        believed, steps = self._registers.judge(
-            reading, now_s, self._transaction(reading)
-        )
-        self._stepped(steps)
-        refusals = self._registers.refusals
-        if refusals.keys() != before.keys():
-            self._tell(before, refusals)
-        if now_s >= self._keep_due_s and believed != self.data:
-            self._keep_due_s = now_s + KEEP_INTERVAL_S
-            self._keep_soon(KEEP_INTERVAL_S)
-        return believed
-
-    def _tell(self, before: Mapping[str, Refusal], now: Mapping[str, Refusal]) -> None:
-        for key in now.keys() - before.keys():
-            LOGGER.warning(
-                "%s: %s is not shown: %s Wh cannot follow %s Wh",
-                self.name,
-                key,
-                now[key].refused_wh,
-                now[key].good_wh,
-            )
-        for key in before.keys() - now.keys():
-            LOGGER.info("%s: %s is shown again", self.name, key)
-        if now.keys() - before.keys() and self.data is not None:
+        """Return the reading without the registers that cannot be so."""
+        before = self.registers.refusals
+        reading = self.registers.judge(reading, now_s, self._transaction(reading))
+        if self.registers.refusals.keys() - before.keys() and self.data is not None:
             self.show_exact()
+        return reading
 
     def _transaction(self, reading: MeterReading) -> str | None:
         """Return what tells the running transaction from others; None when none runs."""
@@ -228,34 +152,6 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         is_new = occasion != self._occasion
         self.exact = is_new or self._occasion_is_new
         self._occasion, self._occasion_is_new = occasion, is_new
-
-    def _watch_clock(self, reading: MeterReading, now_s: float) -> None:
-        is_off = (
-            reading.clock_state is ClockState.UNSYNCHRONIZED
-            or abs(reading.clock_offset_s or 0) > CLOCK_OFF_S
-        )
-        if not is_off:
-            self._clock_off_since_s = None
-        elif self._clock_off_since_s is None:
-            self._clock_off_since_s = now_s
-
-    def _stepped(self, steps: Mapping[str, Any]) -> None:
-        for key, wh in steps.items():
-            self._steps.add(f"{self.meter.identity.serial_number}_{key}", wh)
-        if steps:
-            self._keep_soon()
-
-    @callback
-    def _keep_soon(self, within_s: float = 0) -> None:
-        self._store.async_delay_save(self._kept, within_s)
-
-    def _kept(self) -> dict[str, Any]:
-        return {
-            "meter": self.meter.identity.serial_number,
-            "kept_at": time(),
-            "registers": self.kept_registers(),
-            "steps": self._steps.keep(),
-        }
 
     async def _settle(self, reading: MeterReading) -> None:
         """Settle a session whose meter went on without us, now that it answers."""

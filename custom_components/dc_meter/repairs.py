@@ -55,9 +55,9 @@ def show_issues(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
         }
     if data.sessions.is_foreign(data.coordinator.data):
         found[FOREIGN_TRANSACTION] = {}
-    if data.coordinator.clock_is_off:
+    if data.coordinator.clock.is_off:
         found[CLOCK_OFF] = {}
-    for key, refusal in data.coordinator.refusals.items():
+    for key, refusal in data.coordinator.registers.refusals.items():
         found[f"{REGISTER_REFUSED}_{key}"] = {
             "register": f"{entry.title} {_name_of(hass, identity, key)}",
             "good": str(refusal.good_wh.scaleb(-3)),

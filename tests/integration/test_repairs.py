@@ -57,7 +57,7 @@ async def test_a_clock_that_stays_wrong_is_a_repair_until_it_is_right(
     iem_dcr.clock_jump(seconds=90)
     await poll(hass, iem_dcr_entry)
     assert issues(issue_registry) == []
-    monkeypatch.setattr("custom_components.dc_meter.coordinator.CLOCK_PATIENCE_S", 0)
+    monkeypatch.setattr("custom_components.dc_meter.clock.PATIENCE_S", 0)
     await asyncio.sleep(1)
     await poll(hass, iem_dcr_entry)
     assert issues(issue_registry) == ["clock_off"]
@@ -76,7 +76,7 @@ async def test_a_clock_that_nobody_set_is_a_repair(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A meter that resumes its transaction after a power cut has no time."""
-    monkeypatch.setattr("custom_components.dc_meter.coordinator.CLOCK_PATIENCE_S", 0)
+    monkeypatch.setattr("custom_components.dc_meter.clock.PATIENCE_S", 0)
     iem_dcr.power_loss = "resumes"
     await setup(iem_dcr_entry)
     await call(hass, iem_dcr_entry, "start")

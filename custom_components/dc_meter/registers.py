@@ -1,0 +1,129 @@
+"""The registers of a meter: believed or refused, kept over restarts, their steps left out."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from time import monotonic, time
+from typing import Any, Final
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers.storage import Store
+
+from .const import DOMAIN, LOGGER
+from .metering.meter import MeterReading
+from .plausible import Refusal, Registers, recall
+from .statistics import Steps
+
+KEEP_INTERVAL_S: Final = 900
+"""How often registers that move are kept, for after a crash; older ones only allow more."""
+
+
+def register_store(hass: HomeAssistant, entry: ConfigEntry) -> Store[dict[str, Any]]:
+    """Return where an entry keeps what its registers last showed."""
+    return Store(hass, 1, f"{DOMAIN}.{entry.entry_id}")
+
+
+class KeptRegisters:
+    """What is believed of one meter's registers, for longer than the entry is loaded."""
+
+    def __init__(
+        self, hass: HomeAssistant, entry: ConfigEntry, serial_number: str
+    ) -> None:
+        """Start with nothing believed; ``load`` takes up what was."""
+        self._name = entry.title
+        self._serial_number = serial_number
+        self._registers = Registers()
+        self._store = register_store(hass, entry)
+        self._steps = Steps(hass, left_out=self._save_soon)
+        self._last: MeterReading | None = None
+        self._save_due_s = 0.0
+
+    @property
+    def refusals(self) -> Mapping[str, Refusal]:
+        """The registers that are not shown because they cannot be so, by sensor."""
+        return self._registers.refusals
+
+    @callback
+    def watch(self) -> CALLBACK_TYPE:
+        """Leave steps out of the statistics as these are compiled; returns what ends it."""
+        return self._steps.watch()
+
+    async def load(self) -> None:
+        """Take up what the registers last showed."""
+        if (kept := await self._store.async_load()) is None:
+            return
+        try:
+            self._recall(kept)
+        except ArithmeticError, AttributeError, LookupError, TypeError, ValueError:
+            # Believed is then what the registers show now, as at the very first time.
+            LOGGER.warning(
+                "%s: what its registers showed last is damaged and left aside",
+                self._name,
+            )
+
+    def _recall(self, kept: Mapping[str, Any]) -> None:
+        """Take up what was kept; raises whatever damage leads to."""
+        self._steps.recall(kept["steps"])
+        if kept["meter"] == self._serial_number:
+            # A clock that was set back in between proves nothing.
+            gap_s = max(0.0, time() - kept["kept_at"])
+            self._registers = recall(kept["registers"], monotonic() - gap_s)
+
+    async def save(self) -> None:
+        """Keep what the registers last showed."""
+        await self._store.async_save(self._kept())
+
+    def judge(
+        self, reading: MeterReading, now_s: float, transaction: str | None
+    ) -> MeterReading:
+        """Return the reading without the registers that cannot be so; say it once.
+
+        ``now_s`` is of the monotonic clock; ``transaction`` names the one that runs.
+        """
+        before = self.refusals
+        believed, steps = self._registers.judge(reading, now_s, transaction)
+        self._leave_out(steps)
+        self._tell(before, self.refusals)
+        if now_s >= self._save_due_s and believed != self._last:
+            self._save_due_s = now_s + KEEP_INTERVAL_S
+            self._save_soon(KEEP_INTERVAL_S)
+        self._last = believed
+        return believed
+
+    def take(self, key: str) -> None:
+        """Believe what a sensor's register shows; nothing has flowed for its step."""
+        self._leave_out(self._registers.take(key))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is believed and what is not, as JSON-serializable data."""
+        return self._registers.keep(monotonic())
+
+    def _tell(self, before: Mapping[str, Refusal], now: Mapping[str, Refusal]) -> None:
+        for key in now.keys() - before.keys():
+            LOGGER.warning(
+                "%s: %s is not shown: %s Wh cannot follow %s Wh",
+                self._name,
+                key,
+                now[key].refused_wh,
+                now[key].good_wh,
+            )
+        for key in before.keys() - now.keys():
+            LOGGER.info("%s: %s is shown again", self._name, key)
+
+    def _leave_out(self, steps: Mapping[str, Decimal]) -> None:
+        for key, wh in steps.items():
+            self._steps.add(f"{self._serial_number}_{key}", wh)
+        if steps:
+            self._save_soon()
+
+    @callback
+    def _save_soon(self, within_s: float = 0) -> None:
+        self._store.async_delay_save(self._kept, within_s)
+
+    def _kept(self) -> dict[str, Any]:
+        return {
+            "meter": self._serial_number,
+            "kept_at": time(),
+            "registers": self.as_dict(),
+            "steps": self._steps.keep(),
+        }
