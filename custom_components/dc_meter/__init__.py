@@ -1,5 +1,7 @@
 """DC Charging Meter: signing energy meters of DC chargers in Home Assistant."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
@@ -21,6 +23,7 @@ from .entity import device_info
 from .events import announcer
 from .frontend import async_setup_frontend
 from .metering.errors import InvalidRequestError, MeterError, WrongMeterError
+from .metering.meter import Meter
 from .presence import report_lost
 from .price import price_at
 from .registers import register_store
@@ -59,8 +62,45 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> bool:
     """Set up a meter."""
-    try:
+    with _archive_needed():
         archive = await async_archive(hass)
+    meter = _connect(hass, entry)
+    entry.async_on_unload(meter.close)
+    await _meet(hass, entry, meter)
+    identity = meter.identity
+    device = dr.async_get(hass).async_get_or_create(
+        config_entry_id=entry.entry_id, **device_info(identity)
+    )
+    trust = Trust(hass, archive, dt_util.now)
+    sessions = Sessions(
+        hass,
+        meter,
+        archive=archive,
+        trust=trust,
+        price=price_at(hass, entry),
+        announce=announcer(hass, device.id, identity.serial_number),
+    )
+    with _archive_needed():
+        await trust.load(identity)
+        await sessions.resume()
+    coordinator = DcMeterCoordinator(hass, entry, meter, sessions)
+    await coordinator.async_config_entry_first_refresh()
+    entry.runtime_data = DcMeterData(
+        meter=meter,
+        coordinator=coordinator,
+        sessions=sessions,
+        trust=trust,
+    )
+    _watch(hass, entry)
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    return True
+
+
+@contextmanager
+def _archive_needed() -> Iterator[None]:
+    """Try again later when the archive fails: without it there are no sessions."""
+    try:
+        yield
     except ArchiveError as err:
         # A lock is released and a disk is freed without anybody thinking of this entry.
         raise ConfigEntryNotReady(
@@ -68,6 +108,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
             translation_key="archive_unusable",
             translation_placeholders={"error": str(err)},
         ) from err
+
+
+def _connect(hass: HomeAssistant, entry: DcMeterConfigEntry) -> Meter:
+    """Return the meter of an entry. Raises ``ConfigEntryNotReady``."""
     try:
         meter = connect(hass, entry)
     except LineInUseError as err:
@@ -79,7 +123,14 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
             translation_placeholders=err.details,
         ) from err
     show_line_in_use(hass, entry, None)
-    entry.async_on_unload(meter.close)
+    return meter
+
+
+async def _meet(hass: HomeAssistant, entry: DcMeterConfigEntry, meter: Meter) -> None:
+    """See that it is the entry's meter that answers, and set it up; or find out where it is.
+
+    Raises ``ConfigEntryNotReady``, or ``ConfigEntryError`` for what the meter refuses.
+    """
     try:
         identity = await meter.identify()
         if identity.serial_number != entry.unique_id:
@@ -108,35 +159,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
     show_exchange(hass, entry, None)
     await note_adapter(hass, entry)
 
-    device = dr.async_get(hass).async_get_or_create(
-        config_entry_id=entry.entry_id, **device_info(identity)
-    )
-    trust = Trust(hass, archive, dt_util.now)
-    sessions = Sessions(
-        hass,
-        meter,
-        archive=archive,
-        trust=trust,
-        price=price_at(hass, entry),
-        announce=announcer(hass, device.id, identity.serial_number),
-    )
-    try:
-        await trust.load(identity)
-        await sessions.resume()
-    except ArchiveError as err:
-        raise ConfigEntryNotReady(
-            translation_domain=DOMAIN,
-            translation_key="archive_unusable",
-            translation_placeholders={"error": str(err)},
-        ) from err
-    coordinator = DcMeterCoordinator(hass, entry, meter, sessions)
-    await coordinator.async_config_entry_first_refresh()
-    entry.runtime_data = DcMeterData(
-        meter=meter,
-        coordinator=coordinator,
-        sessions=sessions,
-        trust=trust,
-    )
+
+def _watch(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
+    """Follow the adapter, the end of Home Assistant, and what there is to mend."""
+    coordinator, sessions = entry.runtime_data.coordinator, entry.runtime_data.sessions
     watch_adapter(hass, entry, lambda: not coordinator.last_update_success)
     entry.async_on_unload(sessions.pause)
 
@@ -155,8 +181,6 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
 
     show()
     entry.async_on_unload(coordinator.async_add_listener(show))
-    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
-    return True
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> bool:

@@ -39,7 +39,8 @@ _REGISTERS = {f"{REGISTER_REFUSED}_{key}": key for key in (*LIFETIME, *TRANSACTI
 """The registers by the key of their issue: each steps, and is taken, on its own."""
 
 _WHILE_LOADED = (*Notice, KEY_CHANGED, FOREIGN_TRANSACTION, CLOCK_OFF, *_REGISTERS)
-_FIXABLE = (KEY_CHANGED, FOREIGN_TRANSACTION, *_REGISTERS)
+_FIXABLE = (KEY_CHANGED, FOREIGN_TRANSACTION, METER_EXCHANGED, *_REGISTERS)
+_WARNINGS = {*_WHILE_LOADED} - {KEY_CHANGED}
 
 
 @callback
@@ -64,22 +65,7 @@ def show_issues(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
             "refused": str(refusal.refused_wh.scaleb(-3)),
         }
     for key in _WHILE_LOADED:
-        if key not in found:
-            ir.async_delete_issue(hass, DOMAIN, _issue_id(key, entry))
-            continue
-        ir.async_create_issue(
-            hass,
-            DOMAIN,
-            _issue_id(key, entry),
-            data={"entry_id": entry.entry_id, "key": key},
-            is_fixable=key in _FIXABLE,
-            learn_more_url=_LEARN_MORE,
-            severity=ir.IssueSeverity.ERROR
-            if key == KEY_CHANGED
-            else ir.IssueSeverity.WARNING,
-            translation_key=REGISTER_REFUSED if key in _REGISTERS else key,
-            translation_placeholders={"meter": entry.title, **found[key]},
-        )
+        _show(hass, key, found.get(key), entry)
 
 
 def _name_of(hass: HomeAssistant, identity: MeterIdentity, key: str) -> str:
@@ -107,19 +93,7 @@ def show_archive_issues(hass: HomeAssistant) -> None:
         (ARCHIVE_UNUSABLE, health.unusable),
         (ARCHIVE_DAMAGED, health.damage),
     ):
-        if reason is None:
-            ir.async_delete_issue(hass, DOMAIN, key)
-            continue
-        ir.async_create_issue(
-            hass,
-            DOMAIN,
-            key,
-            is_fixable=False,
-            learn_more_url=_LEARN_MORE,
-            severity=ir.IssueSeverity.ERROR,
-            translation_key=key,
-            translation_placeholders={"error": reason},
-        )
+        _show(hass, key, None if reason is None else {"error": reason})
 
 
 @callback
@@ -127,21 +101,7 @@ def show_exchange(
     hass: HomeAssistant, entry: ConfigEntry, details: Mapping[str, str] | None
 ) -> None:
     """Show that another meter answers in this one's place; None that none does."""
-    issue_id = _issue_id(METER_EXCHANGED, entry)
-    if details is None:
-        ir.async_delete_issue(hass, DOMAIN, issue_id)
-        return
-    ir.async_create_issue(
-        hass,
-        DOMAIN,
-        issue_id,
-        data={"entry_id": entry.entry_id, "key": METER_EXCHANGED, **details},
-        is_fixable=True,
-        learn_more_url=_LEARN_MORE,
-        severity=ir.IssueSeverity.ERROR,
-        translation_key=METER_EXCHANGED,
-        translation_placeholders={"meter": entry.title, **details},
-    )
+    _show(hass, METER_EXCHANGED, details, entry)
 
 
 @callback
@@ -149,24 +109,9 @@ def show_line_in_use(
     hass: HomeAssistant, entry: ConfigEntry, details: Mapping[str, str] | None
 ) -> None:
     """Show who keeps an entry from its line; None that nobody does."""
-    issue_id = _issue_id(LINE_IN_USE, entry)
-    if details is None:
-        ir.async_delete_issue(hass, DOMAIN, issue_id)
-        return
-    ir.async_create_issue(
-        hass,
-        DOMAIN,
-        issue_id,
-        is_fixable=False,
-        learn_more_url=_LEARN_MORE,
-        severity=ir.IssueSeverity.ERROR,
-        translation_key=LINE_IN_USE,
-        translation_placeholders={
-            "meter": entry.title,
-            "wanted": line_settings(modbus_params(entry.data)),
-            **details,
-        },
-    )
+    if details is not None:
+        details = {"wanted": line_settings(modbus_params(entry.data)), **details}
+    _show(hass, LINE_IN_USE, details, entry)
 
 
 @callback
@@ -174,25 +119,41 @@ def show_loss(
     hass: HomeAssistant, entry: ConfigEntry, details: Mapping[str, str] | None
 ) -> None:
     """Show that the archive lacks a record that was told of; None that it has it."""
-    issue_id = _issue_id(RECEIPTS_LOST, entry)
+    if details is not None:
+        LOGGER.error(
+            "%s: the archive has no record %s any more, of transaction %s",
+            entry.title,
+            details["number"],
+            details["transaction_id"],
+        )
+    _show(hass, RECEIPTS_LOST, details, entry)
+
+
+def _show(
+    hass: HomeAssistant,
+    key: str,
+    details: Mapping[str, str] | None,
+    entry: ConfigEntry | None = None,
+) -> None:
+    """Show an issue, of one meter or of all; None takes it back."""
+    issue_id = key if entry is None else _issue_id(key, entry)
     if details is None:
         ir.async_delete_issue(hass, DOMAIN, issue_id)
         return
-    LOGGER.error(
-        "%s: the archive has no record %s any more, of transaction %s",
-        entry.title,
-        details["number"],
-        details["transaction_id"],
-    )
     ir.async_create_issue(
         hass,
         DOMAIN,
         issue_id,
-        is_fixable=False,
+        data={"entry_id": entry.entry_id, "key": key, **details} if entry else None,
+        is_fixable=key in _FIXABLE,
         learn_more_url=_LEARN_MORE,
-        severity=ir.IssueSeverity.ERROR,
-        translation_key=RECEIPTS_LOST,
-        translation_placeholders={"meter": entry.title, **details},
+        severity=ir.IssueSeverity.WARNING
+        if key in _WARNINGS
+        else ir.IssueSeverity.ERROR,
+        translation_key=REGISTER_REFUSED if key in _REGISTERS else key,
+        translation_placeholders={**details, "meter": entry.title}
+        if entry
+        else dict(details),
     )
 
 
