@@ -11,13 +11,12 @@ from uuid import uuid4
 from aiohttp import web
 import pytest
 import pytest_asyncio
-import pytest_socket
 
 from demo.client import Event, Json, RefusedError, Socket
-from demo.home_assistant import HASS
 from demo.meters import DOMAIN, Meter
 from demo.process import ROOT
 from demo.stage import Stage, stage
+from tests.home import open_home, sockets, verify_cleanup  # noqa: F401, fixtures of every test here
 
 BLUEPRINTS = ROOT / "blueprints" / "automation" / "dc_meter"
 
@@ -25,16 +24,6 @@ DID = "blueprint_did"
 """The event by which an automation's own actions are seen."""
 
 _numbers = count(1)
-
-
-@pytest.fixture
-def verify_cleanup() -> None:
-    """Let what serves all of these tests go on between them, unlike the plugin's own."""
-
-
-@pytest.fixture(autouse=True)
-def sockets(socket_enabled: None) -> None:
-    """Open them for every test."""
 
 
 def does(what: str, **data: str) -> list[Json]:
@@ -200,9 +189,7 @@ async def import_blueprints(socket: Socket) -> dict[str, str]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def up() -> AsyncIterator[tuple[Stage, Mapping[str, str]]]:
     """Bring Home Assistant up with both meters and all blueprints."""
-    if not HASS.exists():
-        pytest.skip("Home Assistant is not installed: scripts/setup run")
-    pytest_socket.enable_socket()
+    open_home()
     async with stage() as up:
         await up.simulation.steer_car(charging=False)
         async with up.client.socket() as socket:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 import json
 import os
 from pathlib import Path
@@ -21,13 +22,12 @@ from playwright.async_api import (
 )
 import pytest
 import pytest_asyncio
-import pytest_socket
 
 from demo import dashboard
 from demo.client import Json
-from demo.home_assistant import HASS
 from demo.meters import DOMAIN, Meter
 from demo.stage import Stage, stage
+from tests.home import open_home, sockets, verify_cleanup  # noqa: F401, fixtures of every test here
 
 PICTURES = "DC_METER_PICTURES"
 """The environment variable that names the folder for screenshots."""
@@ -49,21 +49,6 @@ BROWSER_ARGUMENTS = (
 expect.set_options(timeout=PATIENCE_S * 1000)
 
 _PICTURES = pytest.StashKey[Path]()
-
-
-@pytest.fixture
-def verify_cleanup() -> None:
-    """Let what serves the whole session go on between its tests, unlike the plugin's own."""
-
-
-@pytest.fixture(autouse=True)
-def sockets(socket_enabled: None) -> None:
-    """Open the sockets that the plugin closes before every test."""
-
-
-def open_sockets() -> None:
-    """Open them for a fixture that is made before those of a test."""
-    pytest_socket.enable_socket()
 
 
 @pytest.fixture(scope="session")
@@ -94,9 +79,7 @@ async def browser() -> AsyncIterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("Chromium is not installed; scripts/setup browser installs it")
-    if not HASS.exists():
-        pytest.skip("Home Assistant is not installed; scripts/setup run installs it")
-    open_sockets()
+    open_home()
     async with (
         async_playwright() as playwright,
         await playwright.chromium.launch(
@@ -109,7 +92,7 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def home(browser: Browser) -> AsyncIterator[Stage]:
     """Bring Home Assistant up with both meters."""
-    open_sockets()
+    open_home()
     async with stage() as up:
         async with up.client.socket() as socket:
             await dashboard.show(socket, *up.meters)
@@ -238,6 +221,18 @@ async def state_of(home: Stage, meter: Meter, key: str) -> str:
     """Return the state of a meter's entity."""
     state: str = (await home.client.get(f"/api/states/{meter.entities[key]}"))["state"]
     return state
+
+
+async def pause_car(home: Stage) -> None:
+    """Let no current flow, and wait until the meters have seen it."""
+    await home.simulation.steer_car(charging=False)
+    for meter in home.meters:
+        await until(partial(flows, home, meter), False)
+
+
+async def flows(home: Stage, meter: Meter) -> bool:
+    """Tell whether a meter shows power, or does not answer."""
+    return await state_of(home, meter, "power") not in ("0", "0.0")
 
 
 async def entry_of(home: Stage, meter: Meter) -> Json:

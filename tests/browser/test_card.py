@@ -13,10 +13,18 @@ from playwright.async_api import Locator, Page, expect
 import pytest
 import pytest_asyncio
 
+from demo.client import Client
 from demo.meters import DOMAIN, Meter
 from demo.stage import Stage
 
-from .conftest import PHONE, Opener, TakePicture, accessibility_flaws, state_of
+from .conftest import (
+    PHONE,
+    Opener,
+    TakePicture,
+    accessibility_flaws,
+    pause_car,
+    state_of,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -51,8 +59,7 @@ async def put_up(home: Stage, **config: Any) -> None:
 
 async def start(home: Stage, meter: Meter, **request: str) -> None:
     """Start a transaction and let the car charge."""
-    await home.simulation.steer_car(charging=False)
-    await asyncio.sleep(1.5)  # The car may just have been between two polls.
+    await pause_car(home)
     await home.client.action(
         DOMAIN, "start_transaction", device_id=meter.device_id, **request
     )
@@ -61,29 +68,19 @@ async def start(home: Stage, meter: Meter, **request: str) -> None:
 
 async def stop(home: Stage, meter: Meter) -> dict[str, Any]:
     """Let the car pause and stop the transaction."""
-    await home.simulation.steer_car(charging=False)
-    await asyncio.sleep(1.5)
+    await pause_car(home)
     return await home.client.action(
         DOMAIN, "stop_transaction", device_id=meter.device_id
     )
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def dct1(home: Stage) -> AsyncIterator[Meter]:
-    """Provide a DCT1 at rest."""
-    meter = home.meters[0]
-    yield meter
-    if await state_of(home, meter, "transaction") == "on":
-        await stop(home, meter)
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def iem_dcr(home: Stage) -> AsyncIterator[Meter]:
-    """Provide an IEM-DCR at rest."""
-    meter = home.meters[1]
-    yield meter
-    if await state_of(home, meter, "transaction") == "on":
-        await stop(home, meter)
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def rest(home: Stage) -> AsyncIterator[None]:
+    """Leave no transaction to the next test."""
+    yield
+    for meter in home.meters:
+        if await state_of(home, meter, "transaction") == "on":
+            await stop(home, meter)
 
 
 def button(card: Locator, name: str) -> Locator:
@@ -125,7 +122,7 @@ async def test_a_session_is_started_for_somebody_watched_and_stopped(
     page: Page, home: Stage, iem_dcr: Meter, take_picture: TakePicture
 ) -> None:
     """The form asks who; the card shows it, and after the stop what was signed."""
-    await home.simulation.steer_car(charging=False)
+    await pause_car(home)
     await put_up(
         home, device_id=iem_dcr.device_id, ask_user=True, ask_tariff=True, receipts=3
     )
@@ -153,8 +150,7 @@ async def test_a_session_is_started_for_somebody_watched_and_stopped(
     await page.locator("dc-meter-dialog").get_by_role("button", name="Stop").click()
     await expect(card.get_by_role("alert")).to_contain_text("while current flows")
     await expect(card).to_contain_text("Charging")
-    await home.simulation.steer_car(charging=False)
-    await asyncio.sleep(1.5)
+    await pause_car(home)
     await button(card, "Stop").click()
     await page.locator("dc-meter-dialog").get_by_role("button", name="Stop").click()
     await expect(card).to_contain_text("Ready")
@@ -323,8 +319,7 @@ async def test_who_is_no_administrator_sees_neither_receipts_nor_users(
     await expect(card.locator(".power")).to_contain_text("W")
     await expect(card).not_to_contain_text(WHO)
     await expect(card).not_to_contain_text("Receipts")
-    await home.simulation.steer_car(charging=False)
-    await asyncio.sleep(1.5)
+    await pause_car(home)
     await button(card, "Stop").click()
     await card.locator("dc-meter-dialog").get_by_role("button", name="Stop").click()
     await expect(card).to_contain_text("Charging has ended")
@@ -345,26 +340,9 @@ async def somebody(home: Stage) -> str:
                 username=name,
                 password=name,
             )
-    client = {"client_id": f"{home.client.url}/"}
-    flow = await home.client.post(
-        "/auth/login_flow",
-        **client,
-        handler=["homeassistant", None],
-        redirect_uri=f"{home.client.url}/",
-    )
-    logged_in = await home.client.post(
-        f"/auth/login_flow/{flow['flow_id']}", **client, username=name, password=name
-    )
-    async with home.client.http.post(
-        f"{home.client.url}/auth/token",
-        data={
-            **client,
-            "grant_type": "authorization_code",
-            "code": logged_in["result"],
-        },
-    ) as answer:
-        token: str = (await answer.json())["access_token"]
-    return token
+    client = Client(http=home.client.http, url=home.client.url)
+    await client.log_in(name, name)
+    return client.token
 
 
 @pytest.mark.parametrize(

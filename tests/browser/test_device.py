@@ -16,6 +16,7 @@ from .conftest import (
     accessibility_flaws,
     entry_of,
     loaded,
+    pause_car,
     state_of,
     until,
 )
@@ -28,8 +29,7 @@ INTEGRATION = f"/config/integrations/integration/{DOMAIN}"
 @pytest_asyncio.fixture(loop_scope="session")
 async def no_current(home: Stage, iem_dcr: Meter) -> AsyncIterator[None]:
     """Let the car pause, for an IEM-DCR begins and ends only then; leave no transaction."""
-    await home.simulation.steer_car(charging=False)
-    await until(lambda: state_of(home, iem_dcr, "power"), "0.0")
+    await pause_car(home)
     yield
     await home.client.action(DOMAIN, "stop_transaction", device_id=iem_dcr.device_id)
     await home.simulation.steer_car(curve=True)

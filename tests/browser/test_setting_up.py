@@ -11,8 +11,9 @@ from demo.client import PASSWORD, USER
 from demo.meters import CHARGE_POINT_ID, DOMAIN, add_meters, find_meters
 from demo.ports import free_port
 from demo.stage import Stage, empty_stage
+from tests.home import open_home
 
-from .conftest import Opener, TakePicture, accessibility_flaws, open_sockets
+from .conftest import Opener, TakePicture, accessibility_flaws
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -22,7 +23,7 @@ FLOW = "dialog-data-entry-flow"
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def home(browser: Browser) -> AsyncIterator[Stage]:
     """Bring up a Home Assistant that knows no meter yet."""
-    open_sockets()
+    open_home()
     async with empty_stage() as up:
         yield up
 
