@@ -31,6 +31,7 @@ from homeassistant.const import __version__ as HOME_ASSISTANT_VERSION
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import validate_selector
 from homeassistant.util.yaml import extract_inputs, load_yaml_dict, parse_yaml
+from scripts.translations import texts
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "custom_components.dc_meter"
@@ -43,21 +44,6 @@ def read_json(file: Path) -> dict[str, Any]:
     """Read a JSON object."""
     content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return content
-
-
-def texts(language: str) -> dict[str, str]:
-    """Return a language's texts by their path, such as ``config.error.unreachable``."""
-
-    def leaves(tree: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
-        for key, value in tree.items():
-            if isinstance(value, dict):
-                yield from leaves(value, f"{path}{key}.")
-            else:
-                yield f"{path}{key}", value
-
-    return dict(
-        leaves(read_json(INTEGRATION / "translations" / f"{language}.json"), "")
-    )
 
 
 def placeholders(text: str) -> set[str]:
