@@ -516,6 +516,7 @@ FLOORS = {
     f"{PACKAGE}.economy": 1,
     f"{PACKAGE}.plausible": 1,
     f"{PACKAGE}.polls": 1,
+    f"{PACKAGE}.registry": 1,
     f"{PACKAGE}.session": 1,
     # Names only, for every floor but the ground.
     f"{PACKAGE}.const": 1,

@@ -25,7 +25,7 @@ from homeassistant.exceptions import (
     Unauthorized,
     UnknownUser,
 )
-from homeassistant.helpers import config_validation as cv, entity_registry as er
+from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.json import json_bytes
 from homeassistant.helpers.service import (
     async_get_device_and_config_entry,
@@ -55,6 +55,7 @@ from .metering.meter import (
 )
 from .metering.verdict import Verdict
 from .receipts import Page, Query, count, find, page
+from .registry import find_entity
 from .session import Account, Particulars
 
 ACTION_START = "start_transaction"
@@ -246,9 +247,8 @@ def _local(moment: datetime | None) -> datetime | None:
 
 def switch_of(hass: HomeAssistant, entry: DcMeterConfigEntry) -> str | None:
     """Return the entity id of a meter's switch, by which its users' rights go."""
-    return er.async_get(hass).async_get_entity_id(
-        Platform.SWITCH, DOMAIN, f"{entry.unique_id}_transaction"
-    )
+    switch = find_entity(hass, Platform.SWITCH, entry, "transaction")
+    return None if switch is None else switch.entity_id
 
 
 async def _check_control(call: ServiceCall, entry: DcMeterConfigEntry) -> User | None:

@@ -12,6 +12,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 from .const import DOMAIN
 from .coordinator import DcMeterCoordinator
 from .metering.meter import Capability, Meter, MeterIdentity
+from .registry import unique_id
 
 
 def device_info(identity: MeterIdentity) -> DeviceInfo:
@@ -38,7 +39,7 @@ class DcMeterEntity(CoordinatorEntity[DcMeterCoordinator]):
         self.entity_description = description
         identity = coordinator.meter.identity
         self._attr_device_info = device_info(identity)
-        self._attr_unique_id = f"{identity.serial_number}_{description.key}"
+        self._attr_unique_id = unique_id(identity.serial_number, description.key)
 
 
 @dataclass(frozen=True, kw_only=True)

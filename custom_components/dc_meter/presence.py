@@ -6,11 +6,11 @@ from typing import Any
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers import device_registry as dr
 from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN, EVENT_BACK, EVENT_DC_METER, EVENT_LOST
 from .metering.errors import MeterError
+from .registry import find_device
 
 _LOST: HassKey[dict[str, dict[str, Any]]] = HassKey(f"{DOMAIN}_lost")
 """What was told, by entry id; kept beside the entries, which may be loaded anew meanwhile."""
@@ -50,8 +50,5 @@ def report_back(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
 
 
 def _device_id(hass: HomeAssistant, entry: ConfigEntry[Any]) -> str | None:
-    assert entry.unique_id is not None
-    device = dr.async_get(hass).async_get_device_by_identifier(
-        (DOMAIN, entry.unique_id), entry.entry_id
-    )
+    device = find_device(hass, entry)
     return None if device is None else device.id

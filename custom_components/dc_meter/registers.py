@@ -12,6 +12,7 @@ from homeassistant.helpers.storage import Store
 from .const import DOMAIN, LOGGER
 from .metering.meter import MeterReading
 from .plausible import Refusal, Registers, recall
+from .registry import unique_id
 from .statistics import Steps
 
 KEEP_INTERVAL_S: Final = 900
@@ -112,7 +113,7 @@ class KeptRegisters:
 
     def _leave_out(self, steps: Mapping[str, Decimal]) -> None:
         for key, wh in steps.items():
-            self._steps.add(f"{self._serial_number}_{key}", wh)
+            self._steps.add(unique_id(self._serial_number, key), wh)
         if steps:
             self._save_soon()
 

@@ -8,7 +8,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.helpers import issue_registry as ir
 
 from .actions import translated_errors
 from .archive_file import ARCHIVE_HEALTH
@@ -16,8 +16,9 @@ from .connection import line_settings, modbus_params
 from .const import DOMAIN, LOGGER
 from .coordinator import DcMeterConfigEntry
 from .metering.errors import WrongMeterError
-from .metering.meter import MeterIdentity, Notice
+from .metering.meter import Notice
 from .plausible import LIFETIME, TRANSACTION
+from .registry import find_entity
 from .trust import TrustOrigin
 
 KEY_CHANGED = "key_changed"
@@ -60,7 +61,7 @@ def show_issues(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
         found[CLOCK_OFF] = {}
     for key, refusal in data.coordinator.registers.refusals.items():
         found[f"{REGISTER_REFUSED}_{key}"] = {
-            "register": f"{entry.title} {_name_of(hass, identity, key)}",
+            "register": f"{entry.title} {_name_of(hass, entry, key)}",
             "good": str(refusal.good_wh.scaleb(-3)),
             "refused": str(refusal.refused_wh.scaleb(-3)),
         }
@@ -68,13 +69,9 @@ def show_issues(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
         _show(hass, key, found.get(key), entry)
 
 
-def _name_of(hass: HomeAssistant, identity: MeterIdentity, key: str) -> str:
+def _name_of(hass: HomeAssistant, entry: ConfigEntry, key: str) -> str:
     """Return what a sensor is called; its key before it has been shown for the first time."""
-    registry = er.async_get(hass)
-    entity_id = registry.async_get_entity_id(
-        Platform.SENSOR, DOMAIN, f"{identity.serial_number}_{key}"
-    )
-    entity = registry.async_get(entity_id) if entity_id else None
+    entity = find_entity(hass, Platform.SENSOR, entry, key)
     return (entity and (entity.name or entity.original_name)) or key
 
 

@@ -25,6 +25,7 @@ from .const import DOMAIN
 from .coordinator import DcMeterConfigEntry, DcMeterCoordinator
 from .events import account_data, as_number
 from .receipts import Query, page
+from .registry import find_device, unique_id
 from .sensor import transaction_export_wh, transaction_import_wh
 
 MAX_PAGE = 100
@@ -50,15 +51,14 @@ def meters(
     ``shows_tariff_text`` tells whether a driver gets to read what is given as tariff text.
     """
     entities = er.async_get(hass)
-    devices = dr.async_get(hass)
     answer = []
     for entry in hass.config_entries.async_entries(DOMAIN):
         serial_number = entry.unique_id
-        device = devices.async_get_device(identifiers={(DOMAIN, serial_number or "")})
+        device = find_device(hass, entry)
         if device is None or not _may_read(hass, connection.user, entry):
             continue
         found = {
-            entity.unique_id.removeprefix(f"{serial_number}_"): entity
+            entity.unique_id.removeprefix(unique_id(serial_number, "")): entity
             for entity in er.async_entries_for_config_entry(entities, entry.entry_id)
         }
         answer.append(
