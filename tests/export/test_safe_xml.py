@@ -102,6 +102,7 @@ def test_line_breaks_in_the_payload_come_through() -> None:
         KEY.point.hex().upper(),
         KEY.point[1:].hex(" "),
     ],
+    ids=["SubjectPublicKeyInfo", "point", "point without 04"],
 )
 def test_every_form_of_key_becomes_a_subject_public_key_info(public_key: str) -> None:
     account = ocmf_account()

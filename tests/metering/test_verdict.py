@@ -263,7 +263,9 @@ def test_a_genuine_value_under_another_key_than_the_trusted_one_is_invalid(
     assert judgement.key_fingerprint == fingerprint(KEY)
 
 
-@pytest.mark.parametrize("named", [KEY.point.hex(), "", "no key"])
+@pytest.mark.parametrize(
+    "named", [KEY.point.hex(), "", "no key"], ids=["its own", "none", "no key"]
+)
 def test_a_value_genuine_under_no_key_does_not_fit_its_signature(named: str) -> None:
     """The key is not blamed for it, whatever the value says of its own."""
     text = ocmf().replace("447.541", "447.542")
