@@ -2,8 +2,8 @@
 
 A sensor of state class total adds every difference to its sum: a register that falls from
 446 kWh to 0 would be -446 kWh of energy, and with a new ``last_reset`` whatever it shows now
-would be energy since then. Neither has flowed. So the sum is adjusted, as a person can under
-Developer tools, once the recorder has compiled the five minutes in which the register stepped.
+would be energy since then. Neither has flowed. So the sum is adjusted, as a person can with
+Home Assistant's statistics tool, once the recorder has compiled the five minutes in which the register stepped.
 """
 
 from collections.abc import Callable
