@@ -1,6 +1,5 @@
 """From the settings of an entry to the meter behind them."""
 
-import asyncio
 from collections.abc import AsyncIterator, Collection, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -50,13 +49,12 @@ from .metering.dct1 import Dct1
 from .metering.dct1_search import Dct1Search, Line, OpenLine
 from .metering.iem_dcr import IemDcr
 from .metering.meter import Meter
+from .metering.turn import Turn
 from .serial_ports import port_users
 
-# One request at a time on a line, whichever meter it is for: so none is timed out while it
+# One reading at a time on a line, whichever meter it is for: so none is timed out while it
 # only waits for another's. Kept as long as a meter of the line is.
-_TURNS: HassKey[WeakValueDictionary[Hashable, asyncio.Lock]] = HassKey(
-    f"{DOMAIN}_turns"
-)
+_TURNS: HassKey[WeakValueDictionary[Hashable, Turn]] = HassKey(f"{DOMAIN}_turns")
 
 # A serial line behind a TCP socket has no baud rate of its own to be set from here. This
 # value is the one the modbus integration uses, so that both spellings share a connection.
@@ -99,9 +97,9 @@ def modbus_params(data: Mapping[str, Any]) -> Line:
     return ModbusTcpParams(host=host, port=port)
 
 
-def _turn(hass: HomeAssistant, endpoint: Hashable) -> asyncio.Lock:
+def _turn(hass: HomeAssistant, endpoint: Hashable) -> Turn:
     turns = hass.data.setdefault(_TURNS, WeakValueDictionary())
-    return turns.setdefault(endpoint, asyncio.Lock())
+    return turns.setdefault(endpoint, Turn())
 
 
 def _dct1(hass: HomeAssistant, unit: ModbusUnit, settings: Mapping[str, Any]) -> Dct1:

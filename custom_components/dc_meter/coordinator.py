@@ -1,6 +1,8 @@
 """One poll a second, one MeterReading."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 from time import monotonic
 from typing import Any, override
 
@@ -8,6 +10,7 @@ from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util.hass_dict import HassKey
 
 from .archive import ArchiveError
 from .clock import ClockWatch
@@ -20,6 +23,12 @@ from .presence import report_back, report_lost
 from .registers import KeptRegisters
 from .sessions import Sessions
 from .trust import Trust
+
+PHASES: HassKey[Iterator[float]] = HassKey(f"{DOMAIN}_phases")
+"""Where in a second each meter is read. Steps of the golden section keep any number apart, so
+that meters of one line seldom wait for each other."""
+
+_GOLDEN_SECTION = 0.618_034
 
 type DcMeterConfigEntry = ConfigEntry[DcMeterData]
 
@@ -55,6 +64,10 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
             update_interval=POLL_INTERVAL,
             always_update=False,
         )
+        phases = hass.data.setdefault(
+            PHASES, (number * _GOLDEN_SECTION % 1 for number in count())
+        )
+        self._phase_s = next(phases)
         self.meter = meter
         self.sessions = sessions
         self.polls = Polls()
@@ -93,6 +106,17 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
             self.data = replace(self.data, transaction_active=kind == EVENT_STARTED)
         self._occasion_is_new = True
         self.show_exact()
+
+    @callback
+    @override
+    def _schedule_refresh(self) -> None:
+        """Read again at the next slot, which is in this second after a reading that was late.
+
+        Home Assistant takes the one in the next second, whatever it leaves out by that.
+        """
+        is_ahead = self._phase_s > self.hass.loop.time() % 1
+        self._microsecond = self._phase_s - is_ahead
+        super()._schedule_refresh()
 
     @override
     async def _async_setup(self) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from itertools import pairwise
+from unittest.mock import patch
 
 import pytest
 from pytest_homeassistant_custom_component.common import (
@@ -10,6 +12,8 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
+from custom_components.dc_meter.coordinator import PHASES
+from custom_components.dc_meter.metering.meter import MeterReading
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
@@ -64,6 +68,53 @@ async def test_a_poll_follows_a_poll_each_second(
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=2))
     await hass.async_block_till_done(wait_background_tasks=True)
     assert float(state_of(hass, meter_entry, "power")) == pytest.approx(5_000, rel=0.01)
+
+
+async def test_a_reading_that_ends_in_the_next_second_does_not_cost_it(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Meters read at half past are read at half past, also when they took until then."""
+    hass.data[PHASES] = iter((0.5,))
+    await setup(dct1_entry)
+    coordinator = dct1_entry.runtime_data.coordinator
+    read, began_at = coordinator.meter.read, list[float]()
+
+    async def wait_and_read() -> MeterReading:
+        began_at.append(hass.loop.time())
+        await asyncio.sleep(0.7)
+        reading: MeterReading = await read()
+        return reading
+
+    with patch.object(coordinator.meter, "read", wait_and_read):
+        await asyncio.sleep(4)
+    assert len(began_at) >= 3
+    assert [at % 1 for at in began_at] == pytest.approx([0.5] * len(began_at), abs=0.1)
+    assert all(b - a == pytest.approx(1, abs=0.1) for a, b in pairwise(began_at))
+
+
+async def test_meters_are_read_at_different_times(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+) -> None:
+    """The second of two is read most of half a second after the first."""
+    await setup(dct1_entry)  # and with it the other
+    began_at: dict[str, float] = {}
+    for entry in (dct1_entry, iem_dcr_entry):
+        meter = entry.runtime_data.coordinator.meter
+
+        async def note(
+            read: Callable[[], Awaitable[MeterReading]] = meter.read,
+            title: str = entry.title,
+        ) -> MeterReading:
+            began_at[title] = hass.loop.time() % 1
+            return await read()
+
+        meter.read = note
+    await asyncio.sleep(2.2)
+    apart = abs(began_at["DCT1"] - began_at["IEM-DCR"])
+    assert 0.3 < apart < 0.7
 
 
 async def test_a_lost_meter_is_unavailable_and_logged_once_each_way(

@@ -20,6 +20,7 @@ from custom_components.dc_meter.metering.dct1_search import (
     patience_s,
 )
 from custom_components.dc_meter.metering.errors import MeterUnreachableError
+from custom_components.dc_meter.metering.turn import Turn
 from simulators.dct1 import SimulatedDct1
 from simulators.line import SerialLine, TcpGateway
 
@@ -67,7 +68,7 @@ def search_fixture(monkeypatch: pytest.MonkeyPatch) -> Search:
             yield connection.for_unit(address)
 
         try:
-            yield OpenLine(unit=unit, turn=asyncio.Lock())
+            yield OpenLine(unit=unit, turn=Turn())
         finally:
             await connection.close()
 

@@ -6,10 +6,11 @@ and real receipts except where a comment says otherwise.
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 
 from modbus_connection import (
@@ -48,11 +49,13 @@ from .meter import (
     TransactionRequest,
 )
 from .tally import Tally
+from .turn import Turn
 
 LIVE_TIMEOUT_S = 0.4
-"""For each of the two tries at the live values, waiting for others on the bus included.
+"""For each of the two tries at the live values.
 
-The signed block of another meter keeps a line of 9600 baud busy for 0.27 s.
+Others than DCT1s on the bus are waited for within it. The signed block of a meter keeps a line
+of 9600 baud busy for 0.27 s.
 """
 
 BLOCK_TIMEOUT_S = 3.0
@@ -62,7 +65,7 @@ ENERGY_TIMEOUT_S = 0.6
 """For the energies, at least; a meter that takes longer is given up to ``BLOCK_TIMEOUT_S``."""
 
 ENERGY_PATIENCE_S = 0.4
-"""A reading waits so long for energies that were prompt so far, then goes without the newest."""
+"""A reading waits for energies that took no longer the last time; else it goes without the newest."""
 
 ENERGY_PROMPT_S = 0.2
 ENERGY_SHARE = 0.05
@@ -137,16 +140,17 @@ class Dct1:
         unit: ModbusUnit,
         *,
         low_side_sensing: bool = True,
-        turn: asyncio.Lock | None = None,
+        turn: Turn | None = None,
     ) -> None:
         """Take the unit; nothing is sent before ``identify``.
 
-        ``turn`` is held for each request, so that its timeout does not run while another is
-        under way. DCT1s of one line that share it do not time out behind a slow neighbour.
+        ``turn`` is held for each request, and for all of a reading, so that no timeout runs
+        while another is under way. DCT1s of one line that share it do not time out behind a
+        slow neighbour.
         """
         self._unit = unit
         self._low_side_sensing = low_side_sensing
-        self._turn = turn or asyncio.Lock()
+        self._turn = turn or Turn()
 
         self._identity: MeterIdentity | None = None
         self._scheme: SignatureScheme | None = None
@@ -232,7 +236,7 @@ class Dct1:
         """
         try:
             # While it is gone one try is enough: others on the line have to wait for it.
-            live = await self._read_live(tries=1 if self._lost_readings else 2)
+            live = await _insist(self._read_values, 1 if self._lost_readings else 2)
         except MeterUnreachableError:
             self._doubt()
             self._lost_readings += 1
@@ -241,7 +245,6 @@ class Dct1:
                     await self._unit.disconnect()
             raise
         self._lost_readings = 0
-        await self._keep_energy(live)
         self._object()
         energy_import_wh, energy_export_wh = self._directed(self._known_energy())
         return MeterReading(
@@ -357,10 +360,7 @@ class Dct1:
         self, request: _Request, timeout_s: float, tries: int = 2
     ) -> list[int]:
         """Send a request, and once more when its answer is lost or garbled."""
-        for _ in range(tries - 1):
-            with suppress(MeterUnreachableError, UnexpectedAnswerError):
-                return await self._ask(request, timeout_s)
-        return await self._ask(request, timeout_s)
+        return await _insist(partial(self._ask, request, timeout_s), tries)
 
     async def _read_live(self, tries: int = 2) -> _Live:
         words = await self._read(_LIVE, LIVE_TIMEOUT_S, tries)
@@ -436,20 +436,21 @@ class Dct1:
             public_key=self.identity.public_key or "",
         )
 
-    async def _keep_energy(self, live: _Live) -> None:
-        """Begin to read the energies when they are due, and wait a moment for them.
-
-        A meter that is slow to give them goes on in the background, with nothing cancelled
-        that would answer into the next request.
-        """
-        if self._energy_task is None or self._energy_task.done():
+    async def _read_values(self) -> _Live:
+        """Read the live values, and the energies when they are due, in one turn."""
+        async with self._turn:
+            live = await self._read_live(tries=1)
+            if self._energy_task is not None:
+                if not self._energy_task.done():
+                    return live
+                self._energy_task.result()
             if _now() < self._energy_pace.due_at:
-                return
-            self._energy_task = asyncio.create_task(self._read_energy(live))
-        patience_s = ENERGY_PATIENCE_S if self._energy_pace.is_prompt else 0
-        await asyncio.wait({self._energy_task}, timeout=patience_s)
-        if self._energy_task.done():
-            self._energy_task.result()
+                return live
+            if self._energy_pace.is_prompt:
+                await self._read_energy(live)
+            else:
+                self._energy_task = asyncio.create_task(self._read_energy(live))
+            return live
 
     async def _read_energy(self, live: _Live) -> None:
         """Read the energies, or the whole block when something else is to be learnt from it."""
@@ -545,12 +546,21 @@ class EnergyPace:
 
     def missed(self) -> None:
         """Give it more time, less often; one answer lost is asked for again at once."""
+        self.took_s = self.timeout_s
         self.due_at = _now() + (self.timeout_s - ENERGY_TIMEOUT_S) / ENERGY_SHARE
         self.timeout_s = _energy_timeout_s(self.timeout_s)
 
 
 def _energy_timeout_s(took_s: float) -> float:
     return min(max(ENERGY_TIMEOUT_S, 2 * took_s), BLOCK_TIMEOUT_S)
+
+
+async def _insist[T](ask: Callable[[], Awaitable[T]], tries: int) -> T:
+    """Ask once more, or so many times in all, when an answer is lost or garbled."""
+    for _ in range(tries - 1):
+        with suppress(MeterUnreachableError, UnexpectedAnswerError):
+            return await ask()
+    return await ask()
 
 
 def _fits(block: SignedBlock, live_voltage_v: Decimal) -> bool:

@@ -29,6 +29,7 @@ from modbus_connection import (
 from .dct1 import LIVE_ADDRESS, LIVE_COUNT, Dct1
 from .errors import MeterUnreachableError, UnexpectedAnswerError
 from .meter import MeterIdentity
+from .turn import Turn
 
 FACTORY_ADDRESS = 1
 """As sister meters leave the factory (inferred)."""
@@ -71,7 +72,7 @@ class OpenLine:
     unit: Callable[[int], AbstractAsyncContextManager[ModbusUnit]]
     """Hold the unit at an address."""
 
-    turn: asyncio.Lock
+    turn: Turn
     """Held for each request; see ``Dct1``."""
 
 
@@ -255,7 +256,7 @@ class _LineLostError(Exception):
 
 
 @asynccontextmanager
-async def _dct1(unit: ModbusUnit, turn: asyncio.Lock) -> AsyncIterator[Dct1]:
+async def _dct1(unit: ModbusUnit, turn: Turn) -> AsyncIterator[Dct1]:
     meter = Dct1(unit, turn=turn)
     try:
         yield meter
@@ -265,7 +266,7 @@ async def _dct1(unit: ModbusUnit, turn: asyncio.Lock) -> AsyncIterator[Dct1]:
         unit.require_timeout(None)
 
 
-async def _probe(unit: ModbusUnit, timeout_s: float, turn: asyncio.Lock) -> _Answer:
+async def _probe(unit: ModbusUnit, timeout_s: float, turn: Turn) -> _Answer:
     """Ask once for the live values."""
     async with turn:
         reading = asyncio.create_task(

@@ -1,0 +1,29 @@
+"""Who may speak on a line that carries one request at a time."""
+
+import asyncio
+from typing import Self
+
+
+class Turn:
+    """A lock that its holder can take again: a reading keeps it for all of its requests."""
+
+    def __init__(self) -> None:
+        """Begin with nobody's turn."""
+        self._lock = asyncio.Lock()
+        self._holder: asyncio.Task[object] | None = None
+        self._depth = 0
+
+    async def __aenter__(self) -> Self:
+        """Wait for those who asked before, unless this task has the turn already."""
+        if self._holder is not (task := asyncio.current_task()):
+            await self._lock.acquire()
+            self._holder = task
+        self._depth += 1
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let the next one have its turn."""
+        self._depth -= 1
+        if not self._depth:
+            self._holder = None
+            self._lock.release()
