@@ -30,6 +30,7 @@ class DcMeterEntity(CoordinatorEntity[DcMeterCoordinator]):
     """An entity of one meter, known by serial number and key."""
 
     _attr_has_entity_name = True
+    _written: tuple[object, ...] | None = None
 
     def __init__(
         self, coordinator: DcMeterCoordinator, description: EntityDescription
@@ -40,6 +41,18 @@ class DcMeterEntity(CoordinatorEntity[DcMeterCoordinator]):
         identity = coordinator.meter.identity
         self._attr_device_info = device_info(identity)
         self._attr_unique_id = unique_id(identity.serial_number, description.key)
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        """Write the state when it says something new: most of a meter's seldom do."""
+        if (now := self._says()) != self._written:
+            self._written = now
+            super()._handle_coordinator_update()
+
+    def _says(self) -> tuple[object, ...]:
+        """Return all that makes the state."""
+        return (self.available,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,20 +73,11 @@ class DcMeterValueEntity(DcMeterEntity):
     """An entity that shows a value; its platform says as what."""
 
     entity_description: DcMeterValueDescription[Any]
-    _written: tuple[object, ...] | None = None
 
-    @callback
     @override
-    def _handle_coordinator_update(self) -> None:
-        """Write the state when it says something new: most of a meter's seldom do."""
-        if (now := self._says()) != self._written:
-            self._written = now
-            super()._handle_coordinator_update()
-
     def _says(self) -> tuple[object, ...]:
-        """Return all that makes the state."""
         value = self.entity_description.value_fn(self.coordinator)
-        return self.available, value, self.extra_state_attributes
+        return *super()._says(), value, self.extra_state_attributes
 
     @property
     @override

@@ -41,6 +41,10 @@ class DcMeterTransactionSwitch(DcMeterEntity, SwitchEntity):
         )
 
     @override
+    def _says(self) -> tuple[object, ...]:
+        return *super()._says(), self.is_on
+
+    @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         """Start a transaction; nothing to do while one runs."""
         with translated_errors():

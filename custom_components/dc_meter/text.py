@@ -43,6 +43,10 @@ class DcMeterTariffText(DcMeterEntity, TextEntity):
         return self.coordinator.data.tariff_text
 
     @override
+    def _says(self) -> tuple[object, ...]:
+        return *super()._says(), self.native_value
+
+    @override
     async def async_set_value(self, value: str) -> None:
         """Show this text."""
         with translated_errors():

@@ -26,7 +26,9 @@ def loads(text: str) -> Any:
             object_pairs_hook=_unique,
         )
         # A lone surrogate is valid JSON and no text: it can be neither hashed nor stored.
-        json.dumps(value, ensure_ascii=False, default=str).encode()
+        if "\\u" in text:
+            text = json.dumps(value, ensure_ascii=False, default=str)
+        text.encode()
     except (ValueError, RecursionError) as err:
         if isinstance(err, InexactJsonError):
             raise

@@ -229,7 +229,8 @@ class IemDcr:
             raise
         self._clock.observe(live.meter_time)
         is_idle = self._upkeep is None or self._upkeep.done()
-        if is_idle and not is_beside and not self._is_closed:
+        may_begin = is_idle and not is_beside and not self._is_closed
+        if may_begin and self._upkeep_is_due(live):
             self._upkeep = asyncio.create_task(
                 self._keep_up(live), name=f"{MODEL} upkeep"
             )
@@ -407,6 +408,21 @@ class IemDcr:
             )
         return live
 
+    def _upkeep_is_due(self, live: LiveValue) -> bool:
+        return (
+            self._contact_lost
+            or monotonic() >= self._charge_point_check_due
+            or self._tariff_text_is_due(live)
+            or self._clock_is_due(live)
+        )
+
+    def _tariff_text_is_due(self, live: LiveValue) -> bool:
+        is_missing = bool(self._tariff_text) and self._tariff_text_shown is None
+        return is_missing and not live.transaction_active
+
+    def _clock_is_due(self, live: LiveValue) -> bool:
+        return not live.transaction_active and self._clock.is_due(live.meter_time)
+
     async def _keep_up(self, live: LiveValue) -> None:
         """Do what is due beside a poll, once and without insisting; the next poll goes on."""
         if self._operation.locked():
@@ -458,11 +474,9 @@ class IemDcr:
         _LOGGER.debug("Set up charge point %s", self._charge_point.id)
 
     async def _keep_tariff_text_and_clock(self, live: LiveValue) -> None:
-        if live.transaction_active:
-            return
-        if self._tariff_text and self._tariff_text_shown is None:
+        if self._tariff_text_is_due(live):
             await self._try_beside("tariff_text", self._show_tariff_text)
-        if self._clock.is_due(live.meter_time):
+        if self._clock_is_due(live):
             await self._try_beside("clock", self._set_clock)
 
     async def _try_beside(
