@@ -95,6 +95,8 @@ class Line(ABC):
         self._faults = Faults()
         self._exception_code = ExcCodes.DEVICE_FAILURE
         self._delay_s = 0.0
+        self._late_s = 0.0
+        """How much later than on a wire the last request was through: this machine's share."""
 
     def connect(self, meter: ModbusMeter) -> None:
         """Put a meter on the line. Raises ``ValueError`` when its address is taken."""
@@ -199,7 +201,10 @@ class Line(ABC):
 
     async def _exchange(self, request: ModbusPDU, length: int) -> bytes:
         """Carry a request to its meter and return the RTU frame that comes back, if any."""
-        await asyncio.sleep(length * self.character_s + self.silence_s)
+        takes_s = length * self.character_s + self.silence_s
+        began_s = _now()
+        await asyncio.sleep(takes_s)
+        self._late_s = _now() - began_s - takes_s
         self.requests += 1
         meter = self._meters.get(request.dev_id)
         if self._cut or meter is None or not meter.powered:
@@ -230,13 +235,12 @@ class Line(ABC):
 
     async def _transmit(self, frame: bytes, send: Callable[[bytes], None]) -> None:
         """Send at the line's pace: no byte is there before it can be."""
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = _now() - self._late_s
         size = max(1, int(CHUNK_S / self.character_s))
         for begin in range(0, len(frame), size):
             chunk = frame[begin : begin + size]
             due = started + (begin + len(chunk)) * self.character_s
-            await asyncio.sleep(due - loop.time())
+            await asyncio.sleep(due - _now())
             if self._cut:
                 return
             send(chunk)
@@ -409,3 +413,7 @@ def decode(framer: FramerRTU | FramerSocket, data: bytes) -> ModbusPDU | None:
     with suppress(ModbusIOException):
         return framer.handleFrame(data, 0, 0)[1]
     return None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
