@@ -2,9 +2,10 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from statistics import median
 import time
 
-from .home import Home, dct1, home, iem_dcr, modbus_yaml, rest_yaml
+from .home import Home, bare_yaml, dct1, home, iem_dcr, modbus_yaml, rest_yaml
 from .result import Must, Result
 from .wire import WatchedLine
 
@@ -14,31 +15,35 @@ SETTLE_S = 30
 
 
 async def ask(*, quick: bool) -> list[Result]:
-    """Run five at once: one without meters, two of each kind; subtract what the first takes."""
-    runs, run_s = (3, 15) if quick else (7, 60)
+    """Run seven at once: one without meters, three of each kind; subtract what the first takes."""
+    runs, run_s = (3, 15) if quick else (5, 30)
     async with AsyncExitStack() as stack:
         numbers = range(1, METERS + 1)
-        lines, yaml_lines = [
+        lines, yaml_lines, bare_lines = [
             [
                 await stack.enter_async_context(
                     WatchedLine([dct1(number)], baud_rate=9600)
                 )
                 for number in numbers
             ]
-            for _ in range(2)
+            for _ in range(3)
         ]
-        servers, rest_servers = [
+        servers, rest_servers, bare_servers = [
             [await stack.enter_async_context(iem_dcr(number)) for number in numbers]
-            for _ in range(2)
+            for _ in range(3)
         ]
-        empty, of_dct1, of_modbus, of_iem_dcr, of_rest = homes = [
+        empty, of_dct1, of_modbus, bare_dct1, of_iem_dcr, of_rest, bare_iem_dcr = (
+            homes
+        ) = [
             await stack.enter_async_context(home(given))
             for given in (
                 None,
                 None,
                 modbus_yaml(yaml_lines),
+                bare_yaml(lines=bare_lines),
                 None,
                 rest_yaml(rest_servers),
+                bare_yaml(servers=bare_servers),
             )
         ]
         for line in lines:
@@ -63,32 +68,39 @@ async def ask(*, quick: bool) -> list[Result]:
             for took, idle in zip(spent[one.pid], spent[empty.pid], strict=True)
         ]
 
+    def compared(
+        name: str, ours: Home, theirs: Home, bare: Home, share: float
+    ) -> list[Result]:
+        """Return the whole with what it must be, and the event loop's share of it."""
+        return [
+            Result.of(
+                name.format(part),
+                per_meter(ours, which),
+                "ms/s",
+                peer=per_meter(theirs, which),
+                limit=median(per_meter(bare, which)),
+                must=must,
+            )
+            for which, part, must in (
+                (0, "CPU", Must(bound=share, of="peer")),
+                (1, "event loop's share of the CPU", None),
+            )
+        ]
+
     return [
-        Result.of(
-            "CPU per DCT1 (five Modbus sensors in YAML)",
-            per_meter(of_dct1, 0),
-            "ms/s",
-            peer=per_meter(of_modbus, 0),
-            must=Must(bound=0.6, of="peer"),
+        *compared(
+            "{} per DCT1 (five Modbus sensors in YAML)",
+            of_dct1,
+            of_modbus,
+            bare_dct1,
+            0.6,
         ),
-        Result.of(
-            "CPU per IEM-DCR (five rest sensors on one resource)",
-            per_meter(of_iem_dcr, 0),
-            "ms/s",
-            peer=per_meter(of_rest, 0),
-            must=Must(bound=0.7, of="peer"),
-        ),
-        Result.of(
-            "CPU per DCT1, the event loop's share of it",
-            per_meter(of_dct1, 1),
-            "ms/s",
-            peer=per_meter(of_modbus, 1),
-        ),
-        Result.of(
-            "CPU per IEM-DCR, the event loop's share of it",
-            per_meter(of_iem_dcr, 1),
-            "ms/s",
-            peer=per_meter(of_rest, 1),
+        *compared(
+            "{} per IEM-DCR (five rest sensors on one resource)",
+            of_iem_dcr,
+            of_rest,
+            bare_iem_dcr,
+            0.7,
         ),
         Result.of(
             "CPU of a Home Assistant without meters",
@@ -96,6 +108,6 @@ async def ask(*, quick: bool) -> list[Result]:
             "ms/s",
         ),
         Result.of(
-            f"simulators of {4 * METERS} meters: share of one core", simulators, "%"
+            f"simulators of {6 * METERS} meters: share of one core", simulators, "%"
         ),
     ]

@@ -23,6 +23,7 @@ from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
 from .wire import WatchedLine
 
 PROBE = "bench_probe"
+BARE = "bench_bare"
 
 type Yaml = dict[str, list[dict[str, Any]]]
 
@@ -65,9 +66,10 @@ class Home(HomeAssistant):
     @override
     def prepare(self) -> None:
         super().prepare()
-        probe = self.folder / "custom_components" / PROBE
-        probe.unlink(missing_ok=True)
-        probe.symlink_to(ROOT / "benchmarks" / "probe")
+        for domain, kept_in in ((PROBE, "probe"), (BARE, "bare")):
+            link = self.folder / "custom_components" / domain
+            link.unlink(missing_ok=True)
+            link.symlink_to(ROOT / "benchmarks" / kept_in)
         with (self.folder / "configuration.yaml").open("a") as file:
             file.write(f"\n{PROBE}:\n")
             if self.yaml:
@@ -268,5 +270,28 @@ def rest_yaml(servers: Iterable[IemDcrServer]) -> Yaml:
                 ],
             }
             for number, server in enumerate(servers, 1)
+        ]
+    }
+
+
+def bare_yaml(
+    lines: Iterable[WatchedLine] = (), servers: Iterable[IemDcrServer] = ()
+) -> Yaml:
+    """Return the least that reads the same of each meter with Home Assistant's own parts."""
+    links: list[dict[str, Any]] = [
+        *(
+            {
+                "device": line.path,
+                "baudrate": line.baud_rate,
+                "address": line.meters[0].address,
+            }
+            for line in lines
+        ),
+        *({"url": f"{server.url}/counter/v1/ocmf/metervalue"} for server in servers),
+    ]
+    return {
+        "sensor": [
+            {"platform": BARE, "name": f"bare_{number}", **link}
+            for number, link in enumerate(links, 1)
         ]
     }

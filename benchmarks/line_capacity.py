@@ -48,7 +48,7 @@ async def of_line(
 
 async def ask(*, quick: bool) -> list[Result]:
     """Fill lines to 85 % of what physics allows, and then beyond it."""
-    duration_s = 20 if quick else 120
+    duration_s = 20 if quick else 60
     results = []
     for baud_rate in (9600, 19200) if quick else (9600, 19200, 38400):
         found, limit, stretch = await of_line(baud_rate, 0.85, duration_s)

@@ -44,7 +44,7 @@ class Result:
     """What Home Assistant's own sensors cost or do, measured in the same run."""
 
     limit: float | None = None
-    """What physics allows, computed."""
+    """What physics allows, computed; or the least that Home Assistant's own parts take, measured."""
 
     must: Must | None = None
 
