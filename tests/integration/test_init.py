@@ -15,8 +15,8 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.dc_meter.coordinator import PHASES
 from custom_components.dc_meter.metering.meter import MeterReading
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import STATE_UNAVAILABLE
-from homeassistant.core import HomeAssistant
+from homeassistant.const import EVENT_STATE_REPORTED, STATE_UNAVAILABLE
+from homeassistant.core import EventStateReportedData, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.util import dt as dt_util
 from simulators.car import Car
@@ -68,6 +68,27 @@ async def test_a_poll_follows_a_poll_each_second(
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=2))
     await hass.async_block_till_done(wait_background_tasks=True)
     assert float(state_of(hass, meter_entry, "power")) == pytest.approx(5_000, rel=0.01)
+
+
+async def test_what_a_reading_says_nothing_new_of_is_not_written(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup, car: Car
+) -> None:
+    """Energy flows, and no entity is written that has stayed as it was."""
+    await setup(meter_entry)
+    car.set_power(11_000)
+    for _ in range(2):
+        await poll(hass, meter_entry)
+    written: list[str] = []
+
+    @callback
+    def note(data: EventStateReportedData) -> bool:
+        written.append(data["entity_id"])
+        return False
+
+    hass.bus.async_listen(EVENT_STATE_REPORTED, lambda _: None, event_filter=note)
+    await asyncio.sleep(1)
+    await poll(hass, meter_entry)
+    assert not written
 
 
 async def test_a_reading_that_ends_in_the_next_second_does_not_cost_it(
