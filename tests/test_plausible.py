@@ -118,24 +118,41 @@ def test_energies_are_judged_by_when_they_were_read() -> None:
     assert believed.energy_import_wh == 1_600
 
 
-def test_the_new_value_is_taken_and_its_step_told() -> None:
+def test_the_new_value_is_taken_and_its_step_told_when_it_is_shown() -> None:
     """From there on the register counts as it does."""
     registers = Registers()
     assert shown(registers, (0, 446_540), (1, 3)) == [446_540, None]
     assert registers.refusals["energy_import"].good_wh == 446_540
     assert registers.refusals["energy_import"].refused_wh == 3
-    assert registers.take("energy_import") == {"energy_import": Decimal(-446_537)}
-    assert shown(registers, (2, 4)) == [4]
+    registers.take("energy_import")
     assert not registers.refusals
+    registers = recall(registers.keep(1), kept_at_s=1)
+    told = [
+        registers.judge(reading(wh), at_s, None)[1]
+        for at_s, wh in ((2, None), (9, 4), (10, 5))
+    ]
+    assert told == [{}, {"energy_import": -446_537}, {}]
+
+
+def test_a_step_of_a_transaction_that_is_over_is_not_told_of_the_next() -> None:
+    """That one counts from nothing, and statistics know."""
+    registers = Registers()
+    for at_s, wh in enumerate((500, 3)):
+        registers.judge(reading(0, transaction_import_wh=Decimal(wh)), at_s, "A")
+    registers.take("transaction_energy_import")
+    assert (
+        registers.judge(reading(0, transaction_import_wh=Decimal(0)), 2, "B")[1] == {}
+    )
 
 
 def test_there_is_nothing_to_take_of_a_register_that_is_shown() -> None:
     """It healed while its owner thought about it, or belonged to a transaction that is over."""
     registers = Registers()
     shown(registers, (0, 100), (1, 5), (2, 101))
-    assert registers.take("energy_import") == {"energy_import": 0}
-    assert registers.take("transaction_energy_import") == {}
-    assert shown(registers, (3, 102)) == [102]
+    registers.take("energy_import")
+    registers.take("transaction_energy_import")
+    believed, steps = registers.judge(reading(102), 3, None)
+    assert (believed.energy_import_wh, steps) == (102, {})
 
 
 def test_a_meter_that_is_turned_round_trips_nothing() -> None:
@@ -146,6 +163,18 @@ def test_a_meter_that_is_turned_round_trips_nothing() -> None:
     assert (believed.energy_import_wh, believed.energy_export_wh) == (4_881, 446_541)
     assert steps == {"energy_import": -441_659, "energy_export": 441_659}
     assert registers.judge(reading(4_881, 446_541, reversed=True), 2, None)[1] == {}
+
+
+def test_a_step_that_was_not_shown_before_the_meter_was_turned_is_told_with_it() -> (
+    None
+):
+    """Each sensor is told by how much it steps from what it showed last."""
+    registers = Registers()
+    registers.judge(reading(446_540, 4_881), 0, None)
+    registers.judge(reading(3, 4_881), 1, None)
+    registers.take("energy_import")
+    _, steps = registers.judge(reading(4_881, 3, reversed=True), 2, None)
+    assert steps == {"energy_import": 4_881 - 446_540, "energy_export": 3 - 4_881}
 
 
 def test_each_transaction_counts_from_nothing() -> None:

@@ -64,6 +64,9 @@ class Register:
 
     first_refused_wh: Decimal | None = None
 
+    stepped_wh: Decimal = Decimal(0)
+    """By how much it has stepped since it was last shown, without energy having flowed."""
+
     def judge(self, wh: Decimal, at_s: float) -> bool:
         """Tell whether to believe what the register shows."""
         count = Count(wh=wh, at_s=at_s)
@@ -82,14 +85,13 @@ class Register:
             self.first_refused_wh = wh
         return False
 
-    def take(self) -> Decimal:
-        """Believe what was refused; return by how much the register has stepped."""
+    def take(self) -> None:
+        """Believe what was refused."""
         if self.refused is None or self.good is None:
-            return Decimal(0)
-        stepped_wh = self.refused.wh - self.good.wh
+            return
+        self.stepped_wh += self.refused.wh - self.good.wh
         self.good, self.refused, self.step = self.refused, None, None
         self.first_refused_wh = None
-        return stepped_wh
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,29 +114,33 @@ class Registers:
     def judge(
         self, reading: MeterReading, now_s: float, transaction: str | None
     ) -> tuple[MeterReading, dict[str, Decimal]]:
-        """Return the reading without what is not believed, and the steps its owner has caused.
+        """Return the reading without what is not believed, and the steps that it shows.
 
         ``transaction`` names the one that runs; None when none does. Another one counts from
         0, and a meter turned round has its registers changed places.
         """
-        steps = {} if self.reversed in (None, reading.reversed) else self._turn()
+        if self.reversed not in (None, reading.reversed):
+            self._turn()
         self.reversed = reading.reversed
         if transaction != self.transaction:
             self.transaction = transaction
             for key in TRANSACTION:
                 self.found.pop(key, None)
         at_s = now_s - reading.energy_age_s
-        refused: dict[str, Any] = {
-            _FIELDS[key]: None
-            for key, wh in self._shown_in(reading)
-            if not self.found.setdefault(key, Register()).judge(wh, at_s)
-        }
+        refused: dict[str, Any] = {}
+        steps: dict[str, Decimal] = {}
+        for key, wh in self._shown_in(reading):
+            register = self.found.setdefault(key, Register())
+            if not register.judge(wh, at_s):
+                refused[_FIELDS[key]] = None
+            elif register.stepped_wh:
+                steps[key], register.stepped_wh = register.stepped_wh, Decimal(0)
         return (replace(reading, **refused) if refused else reading), steps
 
-    def take(self, key: str) -> dict[str, Decimal]:
-        """Believe what a register shows; return by how much it has stepped, as ``judge`` does."""
-        register = self.found.get(key)
-        return {} if register is None else {key: register.take()}
+    def take(self, key: str) -> None:
+        """Believe what a register shows; ``judge`` tells the step when it is shown."""
+        if (register := self.found.get(key)) is not None:
+            register.take()
 
     @property
     def refusals(self) -> dict[str, Refusal]:
@@ -152,14 +158,15 @@ class Registers:
             if wh is not None:
                 yield key, wh
 
-    def _turn(self) -> dict[str, Decimal]:
-        """Exchange import and export; return by how much each has stepped for that."""
+    def _turn(self) -> None:
+        """Exchange import and export; what was shown of each stays where it was."""
         one, other = (self.found.get(key, Register()) for key in LIFETIME)
         self.found |= dict(zip(LIFETIME, (other, one), strict=True))
-        if one.good is None or other.good is None:
-            return {}
-        rise_wh = other.good.wh - one.good.wh
-        return dict(zip(LIFETIME, (rise_wh, -rise_wh), strict=True))
+        one.stepped_wh, other.stepped_wh = other.stepped_wh, one.stepped_wh
+        if one.good is not None and other.good is not None:
+            rise_wh = other.good.wh - one.good.wh
+            one.stepped_wh -= rise_wh
+            other.stepped_wh += rise_wh
 
     def keep(self, now_s: float) -> dict[str, Any]:
         """Return what ``recall`` reads back, as JSON-serializable data."""
@@ -180,6 +187,7 @@ class Registers:
                     "first_refused": None
                     if register.first_refused_wh is None
                     else str(register.first_refused_wh),
+                    "stepped_wh": str(register.stepped_wh),
                 }
                 for key, register in self.found.items()
             },
@@ -204,6 +212,7 @@ def recall(data: Mapping[str, Any], kept_at_s: float) -> Registers:
                 step=count(kept["step"]),
                 first_refused_wh=kept["first_refused"]
                 and Decimal(kept["first_refused"]),
+                stepped_wh=Decimal(kept["stepped_wh"]),
             )
             for key, kept in data["registers"].items()
         },

@@ -93,7 +93,7 @@ class KeptRegisters:
 
     def take(self, key: str) -> None:
         """Believe what a sensor's register shows; nothing has flowed for its step."""
-        self._leave_out(self._registers.take(key))
+        self._registers.take(key)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is believed and what is not, as JSON-serializable data."""

@@ -76,9 +76,8 @@ class Steps:
 
     @callback
     def add(self, unique_id: str, wh: Decimal) -> None:
-        """Leave out a step of now."""
-        if wh:
-            self._open.append(Step(unique_id=unique_id, wh=wh, at=dt_util.utcnow()))
+        """Leave out a step that is shown now."""
+        self._open.append(Step(unique_id=unique_id, wh=wh, at=dt_util.utcnow()))
 
     @callback
     def watch(self) -> CALLBACK_TYPE:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from freezegun import freeze_time
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.components.recorder.common import (
@@ -15,7 +16,11 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 from pytest_homeassistant_custom_component.typing import RecorderInstanceContextManager
 
 from homeassistant.components.recorder import Recorder
-from homeassistant.const import EVENT_RECORDER_5MIN_STATISTICS_GENERATED, STATE_UNKNOWN
+from homeassistant.const import (
+    EVENT_RECORDER_5MIN_STATISTICS_GENERATED,
+    STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
@@ -23,6 +28,7 @@ from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from simulators.dct1 import SimulatedDct1
 from simulators.iem_dcr import SimulatedIemDcr
+from simulators.line import SerialLine
 
 from .conftest import DCT1_SERIAL, entity_of, state_of
 from .test_actions import call
@@ -267,6 +273,39 @@ async def test_a_step_that_is_taken_is_no_energy(
         "energy_import": pytest.approx(0.150),
         "energy_export": pytest.approx(0),
     }
+
+
+async def test_a_step_that_is_taken_before_the_meter_falls_silent_is_no_energy(
+    recorder_mock: Recorder,
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    dct1: SimulatedDct1,
+    line: SerialLine,
+    issue_registry: ir.IssueRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The statistics of those minutes have nothing to leave it out of; those of its return do."""
+    assert await async_setup_component(hass, "sensor", {})
+    began = dt_util.utcnow()
+    await setup(dct1_entry)
+    dct1.count_from(import_wh=3, export_wh=4_881)
+    await poll(hass, dct1_entry)
+    (issue,) = issue_registry.issues.values()
+    await line.cut()
+    await fix(hass, issue, "confirm")
+    assert state_of(hass, dct1_entry, "energy_import") == STATE_UNAVAILABLE
+    silent = await sums(hass, dct1_entry, began, monkeypatch)
+    # A restart, while it is silent.
+    await hass.config_entries.async_unload(dct1_entry.entry_id)
+    await line.mend()
+    dct1.count_from(import_wh=53, export_wh=4_881)
+    with freeze_time(began + timedelta(minutes=30), tick=True):
+        await setup(dct1_entry)
+        assert state_of(hass, dct1_entry, "energy_import") == "0.053"
+        back = await sums(hass, dct1_entry, dt_util.utcnow(), monkeypatch)
+    assert silent == {"energy_import": 0, "energy_export": 0}
+    assert back == {"energy_import": pytest.approx(0.050), "energy_export": 0}
 
 
 async def test_turning_a_meter_round_is_no_energy(
