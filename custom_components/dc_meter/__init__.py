@@ -24,7 +24,7 @@ from .events import announcer
 from .frontend import async_setup_frontend
 from .metering.errors import InvalidRequestError, MeterError, WrongMeterError
 from .metering.meter import Meter
-from .presence import report_lost
+from .presence import forget_lost, report_lost
 from .price import price_at
 from .registers import register_store
 from .repairs import (
@@ -197,6 +197,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> 
 
 async def async_remove_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
     """Take back what was said of the entry, and forget its registers; receipts stay."""
+    forget_lost(hass, entry)
     show_exchange(hass, entry, None)
     show_line_in_use(hass, entry, None)
     await register_store(hass, entry).async_remove()

@@ -18,8 +18,13 @@ _LOST: HassKey[dict[str, dict[str, Any]]] = HassKey(f"{DOMAIN}_lost")
 
 @callback
 def lost_meters(hass: HomeAssistant) -> Collection[dict[str, Any]]:
-    """Return what was told of the meters that do not answer now."""
-    return hass.data.get(_LOST, {}).values()
+    """Return what was told of the meters that do not answer now; a disabled one is not asked."""
+    lost = hass.data.get(_LOST, {})
+    return [
+        lost[entry.entry_id]
+        for entry in hass.config_entries.async_entries(DOMAIN, include_disabled=False)
+        if entry.entry_id in lost
+    ]
 
 
 @callback
@@ -47,6 +52,12 @@ def report_back(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
             EVENT_DC_METER,
             {"type": EVENT_BACK, ATTR_DEVICE_ID: _device_id(hass, entry)},
         )
+
+
+@callback
+def forget_lost(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Forget a meter whose entry is removed."""
+    hass.data.get(_LOST, {}).pop(entry.entry_id, None)
 
 
 def _device_id(hass: HomeAssistant, entry: ConfigEntry[Any]) -> str | None:

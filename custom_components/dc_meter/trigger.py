@@ -127,12 +127,21 @@ class MeterLostTrigger(MeterTrigger):
         waiting: dict[str, CALLBACK_TYPE] = {}
 
         @callback
+        def end_wait(told: Mapping[str, Any]) -> None:
+            if cancel := waiting.pop(told[ATTR_DEVICE_ID], None):
+                cancel()
+
+        @callback
         def wait(told: Mapping[str, Any], context: Context | None = None) -> None:
             @callback
             def passed(_: datetime) -> None:
                 del waiting[told[ATTR_DEVICE_ID]]
-                self._run(run_action, told, context)
+                # One that was removed or disabled meanwhile is not missed.
+                if told in lost_meters(self._hass):
+                    self._run(run_action, told, context)
 
+            # Removed, added again and lost again, it was never told to be back.
+            end_wait(told)
             waiting[told[ATTR_DEVICE_ID]] = async_call_later(
                 self._hass, duration, passed
             )
@@ -141,10 +150,8 @@ class MeterLostTrigger(MeterTrigger):
         def heard(event: Event) -> None:
             if event.data["type"] == EVENT_LOST:
                 wait(event.data, event.context)
-            elif event.data["type"] == EVENT_BACK and (
-                cancel := waiting.pop(event.data[ATTR_DEVICE_ID], None)
-            ):
-                cancel()
+            elif event.data["type"] == EVENT_BACK:
+                end_wait(event.data)
 
         # A meter that was lost when Home Assistant was restarted is still to be missed.
         for told in lost_meters(self._hass):

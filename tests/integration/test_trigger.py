@@ -12,7 +12,8 @@ from pytest_homeassistant_custom_component.common import (
 import voluptuous as vol
 
 from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
-from homeassistant.config_entries import ConfigEntryState
+from custom_components.dc_meter.presence import lost_meters
+from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import (
@@ -261,6 +262,39 @@ async def test_a_meter_lost_before_the_automation_is_missed_too(
     await asyncio.sleep(0.2)
     await hass.async_block_till_done()
     assert len(heard) == 1
+
+
+@pytest.mark.parametrize("removed", [True, False])
+async def test_a_lost_meter_that_is_removed_or_disabled_is_not_missed(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    listen: Listen,
+    line: SerialLine,
+    removed: bool,
+) -> None:
+    """Neither by an automation that waits already, nor by one that comes later."""
+    await setup(dct1_entry)
+    area = ar.async_get(hass).async_create("Carport")
+    dr.async_get(hass).async_update_device(device_of(hass, dct1_entry), area_id=area.id)
+    target = {"area_id": area.id}
+    heard = await listen("meter_lost", target, **{"for": {"milliseconds": 100}})
+    await line.cut()
+    await poll(hass, dct1_entry)
+    assert len(lost_meters(hass)) == 1
+    if removed:
+        await hass.config_entries.async_remove(dct1_entry.entry_id)
+    else:
+        await hass.config_entries.async_set_disabled_by(
+            dct1_entry.entry_id, ConfigEntryDisabler.USER
+        )
+    assert not lost_meters(hass)
+    await asyncio.sleep(0.2)
+    await hass.async_block_till_done()
+    assert not heard
+    if removed:
+        dct1_entry.add_to_hass(hass)
+        assert not lost_meters(hass)
 
 
 async def test_a_meter_that_was_away_at_start_is_back_when_it_can_be_used(
