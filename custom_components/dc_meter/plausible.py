@@ -18,6 +18,9 @@ MAX_POWER_W = 600_000
 SLACK_S = 5
 """How far apart the moments of measuring and of reading can be, signing included."""
 
+MOST_WH = 10**18
+"""More than any register counts to."""
+
 LIFETIME = ("energy_import", "energy_export")
 TRANSACTION = ("transaction_energy_import", "transaction_energy_export")
 _FIELDS = {
@@ -194,13 +197,28 @@ class Registers:
         }
 
 
+def recall_wh(kept: str) -> Decimal:
+    """Return an energy as it was when it was kept.
+
+    Raises ``ArithmeticError``, ``TypeError`` or ``ValueError`` for what is none.
+    """
+    wh = Decimal(kept)
+    if not -MOST_WH < wh < MOST_WH:
+        raise ValueError(f"{kept} Wh")
+    return wh
+
+
 def recall(data: Mapping[str, Any], kept_at_s: float) -> Registers:
-    """Return the registers as they were when ``keep`` was asked."""
+    """Return the registers as they were when ``keep`` was asked.
+
+    Raises ``ArithmeticError``, ``AttributeError``, ``LookupError``, ``TypeError`` or
+    ``ValueError`` for what ``keep`` did not return.
+    """
 
     def count(kept: Mapping[str, Any] | None) -> Count | None:
         if kept is None:
             return None
-        return Count(wh=Decimal(kept["wh"]), at_s=kept_at_s - kept["age_s"])
+        return Count(wh=recall_wh(kept["wh"]), at_s=kept_at_s - kept["age_s"])
 
     return Registers(
         reversed=data["reversed"],
@@ -210,9 +228,10 @@ def recall(data: Mapping[str, Any], kept_at_s: float) -> Registers:
                 good=count(kept["good"]),
                 refused=count(kept["refused"]),
                 step=count(kept["step"]),
-                first_refused_wh=kept["first_refused"]
-                and Decimal(kept["first_refused"]),
-                stepped_wh=Decimal(kept["stepped_wh"]),
+                first_refused_wh=None
+                if kept["first_refused"] is None
+                else recall_wh(kept["first_refused"]),
+                stepped_wh=recall_wh(kept["stepped_wh"]),
             )
             for key, kept in data["registers"].items()
         },

@@ -20,6 +20,7 @@ from homeassistant.helpers.recorder import get_instance
 from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
+from .plausible import recall_wh
 
 _PERIOD = timedelta(minutes=5)
 
@@ -60,13 +61,13 @@ class Steps:
         self._open: list[Step] = []
 
     def recall(self, kept: list[dict[str, Any]]) -> None:
-        """Take up what ``keep`` returned."""
+        """Take up what ``keep`` returned; raises what ``recall_wh`` does, for other things."""
         for step in kept:
             self._open.append(
                 Step(
-                    unique_id=step["unique_id"],
-                    wh=Decimal(step["wh"]),
-                    at=datetime.fromisoformat(step["at"]),
+                    unique_id=str(step["unique_id"]),
+                    wh=recall_wh(step["wh"]),
+                    at=dt_util.as_utc(datetime.fromisoformat(step["at"])),
                 )
             )
 

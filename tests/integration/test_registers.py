@@ -131,14 +131,45 @@ async def test_registers_of_a_removed_entry_are_forgotten(
     assert f"dc_meter.{meter_entry.entry_id}" not in hass_storage
 
 
+def kept(**damage: Any) -> dict[str, Any]:
+    """Return what is kept of the DCT1, with its import register damaged."""
+    register = {
+        "good": {"wh": "446539", "age_s": 0},
+        "refused": None,
+        "step": None,
+        "first_refused": None,
+        "stepped_wh": "0",
+    }
+    return {
+        "meter": DCT1_SERIAL,
+        "kept_at": 0,
+        "steps": [],
+        "registers": {
+            "reversed": False,
+            "transaction": None,
+            "registers": {"energy_import": register | damage},
+        },
+    }
+
+
 @pytest.mark.parametrize(
     "damage",
     [
+        kept(),
         [],
         {"meter": DCT1_SERIAL},
-        {"meter": DCT1_SERIAL, "kept_at": "", "steps": [], "registers": {}},
-        {"meter": DCT1_SERIAL, "kept_at": 0, "steps": [], "registers": None},
-        {"meter": DCT1_SERIAL, "kept_at": 0, "steps": [{"wh": "much"}]},
+        kept() | {"kept_at": ""},
+        kept() | {"registers": None},
+        kept() | {"steps": [{"wh": "much"}]},
+        kept() | {"steps": [{"unique_id": "x", "wh": "NaN", "at": "2026-01-01"}]},
+        *(
+            kept(good={"wh": wh, "age_s": 0})
+            for wh in ("", "NaN", "sNaN", "Infinity", "-Infinity", "1e9999999", None)
+        ),
+        kept(good={"wh": "1", "age_s": None}),
+        kept(first_refused=""),
+        kept(first_refused="NaN"),
+        kept(stepped_wh="Infinity"),
     ],
 )
 async def test_a_meter_whose_kept_registers_are_damaged_begins_anew(
@@ -149,12 +180,14 @@ async def test_a_meter_whose_kept_registers_are_damaged_begins_anew(
     caplog: pytest.LogCaptureFixture,
     damage: Any,
 ) -> None:
-    """They are less than the meter itself."""
+    """They are less than the meter itself; one line in the log says so."""
     key = f"dc_meter.{dct1_entry.entry_id}"
     hass_storage[key] = {"version": 1, "minor_version": 1, "key": key, "data": damage}
     await setup(dct1_entry)
     assert shown(hass, dct1_entry) == ("446.540", "4.881")
-    assert "is damaged and left aside" in caplog.text
+    lines = caplog.text.count("is damaged and left aside")
+    assert lines == (0 if damage == kept() else 1)
+    assert "ERROR" not in caplog.text
 
 
 async def test_registers_of_an_exchanged_meter_are_not_compared_with_the_old_ones(
