@@ -121,6 +121,8 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
     @override
     async def _async_setup(self) -> None:
         await self.registers.load()
+        if self.registers.heard_at is not None:
+            self.sessions.was_watched(until=self.registers.heard_at)
 
     @override
     async def _async_update_data(self) -> MeterReading:

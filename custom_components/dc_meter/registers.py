@@ -1,6 +1,7 @@
 """The registers of a meter: believed or refused, kept over restarts, their steps left out."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from time import monotonic, time
 from typing import Any, Final
@@ -8,6 +9,7 @@ from typing import Any, Final
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.storage import Store
+from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN, LOGGER
 from .metering.meter import MeterReading
@@ -16,7 +18,8 @@ from .registry import unique_id
 from .statistics import Steps
 
 KEEP_INTERVAL_S: Final = 900
-"""How often registers that move are kept, for after a crash; older ones only allow more."""
+"""How often registers are kept for after a crash, while they move or a transaction runs. Older
+ones only allow more, and a session was then watched for longer than is known."""
 
 
 def register_store(hass: HomeAssistant, entry: ConfigEntry) -> Store[dict[str, Any]]:
@@ -37,6 +40,9 @@ class KeptRegisters:
         self._store = register_store(hass, entry)
         self._steps = Steps(hass, left_out=self._save_soon)
         self._last: MeterReading | None = None
+        self.heard_at: datetime | None = None
+        """When the meter was last read, also before a crash; then as far as that was kept."""
+
         self._save_due_s = 0.0
 
     @property
@@ -69,6 +75,8 @@ class KeptRegisters:
             # A clock that was set back in between proves nothing.
             gap_s = max(0.0, time() - kept["kept_at"])
             self._registers = recall(kept["registers"], monotonic() - gap_s)
+            if (heard_at := kept["heard_at"]) is not None:
+                self.heard_at = dt_util.as_local(datetime.fromisoformat(heard_at))
 
     async def save(self) -> None:
         """Keep what the registers last showed."""
@@ -85,10 +93,12 @@ class KeptRegisters:
         believed, steps = self._registers.judge(reading, now_s, transaction)
         self._leave_out(steps)
         self._tell(before, self.refusals)
-        if now_s >= self._save_due_s and believed != self._last:
+        changes = believed != self._last or transaction is not None
+        if changes and now_s >= self._save_due_s:
             self._save_due_s = now_s + KEEP_INTERVAL_S
-            self._save_soon(KEEP_INTERVAL_S)
+            self._save_soon()
         self._last = believed
+        self.heard_at = dt_util.now()
         return believed
 
     def take(self, key: str) -> None:
@@ -118,13 +128,14 @@ class KeptRegisters:
             self._save_soon()
 
     @callback
-    def _save_soon(self, within_s: float = 0) -> None:
-        self._store.async_delay_save(self._kept, within_s)
+    def _save_soon(self) -> None:
+        self._store.async_delay_save(self._kept)
 
     def _kept(self) -> dict[str, Any]:
         return {
             "meter": self._serial_number,
             "kept_at": time(),
+            "heard_at": None if self.heard_at is None else self.heard_at.isoformat(),
             "registers": self.as_dict(),
             "steps": self._steps.keep(),
         }

@@ -176,6 +176,14 @@ class Sessions:
             if record.kind is RecordKind.STOPPING:
                 self._asked_to_stop = self.current.transaction_id
 
+    @callback
+    def was_watched(self, *, until: datetime) -> None:
+        """Begin the gap that ``resume`` found no earlier than here: no crash leaves a record."""
+        begins_at = self._gap_begins.get(GapKind.NOT_WATCHED)
+        # A clock that was set back since proves nothing.
+        if begins_at is not None and begins_at < until <= dt_util.now():
+            self._gap_begins[GapKind.NOT_WATCHED] = until
+
     async def pause(self) -> None:
         """Note until when a running session was watched."""
         if self.current is not None:

@@ -143,6 +143,7 @@ def kept(**damage: Any) -> dict[str, Any]:
     return {
         "meter": DCT1_SERIAL,
         "kept_at": 0,
+        "heard_at": None,
         "steps": [],
         "registers": {
             "reversed": False,
@@ -159,6 +160,7 @@ def kept(**damage: Any) -> dict[str, Any]:
         [],
         {"meter": DCT1_SERIAL},
         kept() | {"kept_at": ""},
+        kept() | {"heard_at": "yesterday"},
         kept() | {"registers": None},
         kept() | {"steps": [{"wh": "much"}]},
         kept() | {"steps": [{"unique_id": "x", "wh": "NaN", "at": "2026-01-01"}]},

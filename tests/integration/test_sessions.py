@@ -2,19 +2,23 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from copy import deepcopy
 from http import HTTPStatus
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     async_capture_events,
+    async_fire_time_changed,
 )
 
 from custom_components.dc_meter.archive_file import ARCHIVE
 from custom_components.dc_meter.const import EVENT_DC_METER
 from custom_components.dc_meter.metering.meter import TransactionRequest
+from custom_components.dc_meter.registers import KEEP_INTERVAL_S
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import STATE_OFF, STATE_ON
 from homeassistant.core import HomeAssistant
@@ -69,6 +73,48 @@ async def test_a_start_cut_short_by_a_restart_has_failed(
     assert event.data["type"] == "transaction_failed"
     assert event.data["transaction_id"] == "T"
     assert state_of(hass, dct1_entry, "transaction_active") == STATE_OFF
+
+
+async def test_after_a_kill_a_session_was_watched_until_its_meter_was_last_known_to_answer(
+    hass: HomeAssistant,
+    meter_entry: MockConfigEntry,
+    setup: Setup,
+    hass_storage: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That is kept each quarter of an hour, also while nothing flows; a kill writes nothing."""
+    await setup(meter_entry)
+    started = await call(hass, meter_entry, "start")
+    key = f"dc_meter.{meter_entry.entry_id}"
+    kept: list[dict[str, Any]] = []
+    for number in (1, 2):
+        now_s = monotonic() + number * KEEP_INTERVAL_S
+        with monkeypatch.context() as later:
+            later.setattr(
+                "custom_components.dc_meter.coordinator.monotonic", lambda s=now_s: s
+            )
+            await poll(hass, meter_entry)
+        async_fire_time_changed(hass)
+        await hass.async_block_till_done(wait_background_tasks=True)
+        kept.append(deepcopy(hass_storage[key]))
+    connection = hass.data[ARCHIVE]._connection  # noqa: SLF001, nothing is noted
+    connection.execute("PRAGMA query_only = ON")
+    await hass.config_entries.async_unload(meter_entry.entry_id)
+    connection.execute("PRAGMA query_only = OFF")
+    hass_storage[key] = kept[-1]
+    await setup(meter_entry)
+    await poll(hass, meter_entry)
+    stopped = await call(hass, meter_entry, "stop")
+    (gap,) = stopped["session"]["gaps"]
+    assert gap["kind"] == "not_watched"
+    moments = [
+        started["session"]["started_at"],
+        kept[0]["data"]["heard_at"],
+        kept[1]["data"]["heard_at"],
+        gap["ends_at"],
+    ]
+    assert moments == sorted(set(moments))
+    assert gap["begins_at"] == moments[2]
 
 
 async def test_a_begin_whose_answer_was_lost_is_found_at_the_meter(
