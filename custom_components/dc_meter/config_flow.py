@@ -1,7 +1,7 @@
 """Choose a meter or search for it, learn who it is; reconfigure; options."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address
 from itertools import product
 import math
@@ -12,6 +12,7 @@ import voluptuous as vol
 from yarl import URL
 
 from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
     ConfigEntry,
     ConfigEntryState,
     ConfigFlow,
@@ -25,7 +26,7 @@ from homeassistant.const import (
     CONF_PORT,
     CONF_URL,
 )
-from homeassistant.core import callback
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
     BooleanSelector,
@@ -388,19 +389,22 @@ def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
     )
 
 
-def _needs_relink(entry: ConfigEntry, settings: Mapping[str, Any]) -> bool:
-    """Tell whether probing these settings clashes with the line this entry holds.
+async def _leave(
+    hass: HomeAssistant, entry: ConfigEntry, lines: Iterable[Line]
+) -> bool:
+    """Unload an entry that holds one of these lines with other settings; tell whether it did.
 
     One line serves one set of settings. An entry that waits to retry would set the line up
-    with the old ones during the probe, so it counts as holding it.
+    with the old ones meanwhile, so it counts as holding it.
     """
-    if settings[CONF_METER] != METER_DCT1 or entry.state not in (
-        ConfigEntryState.LOADED,
-        ConfigEntryState.SETUP_RETRY,
-    ):
-        return False
-    current, new = modbus_params(entry.data), modbus_params(settings)
-    return new.endpoint == current.endpoint and new != current
+    async with entry.setup_lock:
+        holds = entry.state in (ConfigEntryState.LOADED, ConfigEntryState.SETUP_RETRY)
+    held = modbus_params(entry.data)
+    return (
+        holds
+        and any(line.endpoint == held.endpoint and line != held for line in lines)
+        and await hass.config_entries.async_unload(entry.entry_id)
+    )
 
 
 class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -413,6 +417,13 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
     _lines: Mapping[Line, Mapping[str, Any]]
     _searching: asyncio.Task[FoundDct1 | None] | None = None
     _search_error: MeterError | LineInUseError | None = None
+
+    @property
+    def _reconfigured(self) -> ConfigEntry | None:
+        """The entry that is reconfigured; None when a meter is set up."""
+        if self.source != SOURCE_RECONFIGURE:
+            return None
+        return self._get_reconfigure_entry()
 
     @staticmethod
     @callback
@@ -466,12 +477,13 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask where to search, and say why that could not be."""
         errors: dict[str, str] = {}
         placeholders: dict[str, str] = {}
-        shown = user_input
+        entry = self._reconfigured
+        shown = entry.data if user_input is None and entry else user_input
         if user_input is not None:
             try:
                 self._lines = _lines(user_input)
                 self._search = await dct1_search(
-                    self.hass, list(self._lines), self._known()
+                    self.hass, list(self._lines), self._known(), leaving=entry
                 )
             except _FieldError as err:
                 errors[err.field] = err.error
@@ -502,7 +514,7 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         """
         if self._searching is None:
             self._searching = self.hass.async_create_background_task(
-                self._search.go_on(self._show_progress()),
+                self._async_search_on(),
                 f"{DOMAIN} search",
                 # Done at once, it would hand the form that began it on to the next step.
                 eager_start=False,
@@ -524,6 +536,16 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
             next_step_id="dct1_found" if self._offers() else "dct1_nothing"
         )
 
+    async def _async_search_on(self) -> FoundDct1 | None:
+        """Search; an entry that is reconfigured leaves the line meanwhile."""
+        entry = self._reconfigured
+        left = entry is not None and await _leave(self.hass, entry, self._lines)
+        try:
+            return await self._search.go_on(self._show_progress())
+        finally:
+            if left and entry is not None:
+                self.hass.config_entries.async_schedule_reload(entry.entry_id)
+
     def _show_progress(self) -> Callable[[float], None]:
         """Return what shows the progress, each percent once."""
         shown = 0
@@ -538,11 +560,12 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         return show
 
     def _known(self) -> set[str]:
-        """Return the serial numbers of the meters that are set up."""
+        """Return the serial numbers of the meters that are set up, but for a reconfigured one."""
+        entry = self._reconfigured
         return {
             unique_id
             for unique_id in self._async_current_ids()
-            if unique_id is not None
+            if unique_id is not None and (entry is None or unique_id != entry.unique_id)
         }
 
     def _offers(self) -> dict[str, FoundDct1]:
@@ -574,9 +597,9 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Say that nothing new was found, and offer to search on."""
-        by_hand = "dct1_serial"
-        if self._search_step == "dct1_search_network":
-            by_hand = "dct1_network"
+        by_hand = self._search_step.replace("search_", "")
+        if self._reconfigured is not None:
+            by_hand = f"reconfigure_{by_hand}"
         more = [] if self._search.is_over else ["dct1_searching"]
         return self.async_show_menu(
             step_id="dct1_nothing",
@@ -605,7 +628,7 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
             answer: dict[str, str] = {}
             settings, identity = await self._async_probe(form, answer, placeholders)
             if identity is not None:
-                return await self._async_create(settings, identity)
+                return await self._async_finish(settings, identity)
             errors["base"] = next(iter(answer.values()))
         options = [
             SelectOptionDict(
@@ -617,9 +640,13 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         ]
         if not self._search.is_over:
             options.append(SelectOptionDict(value=SEARCH_ON, label=SEARCH_ON))
+        entry = self._reconfigured
+        likeliest = next(reversed(offers))
+        if entry is not None and entry.unique_id in offers:
+            likeliest = entry.unique_id
         schema = vol.Schema(
             {
-                vol.Required(FOUND, default=next(reversed(offers))): SelectSelector(
+                vol.Required(FOUND, default=likeliest): SelectSelector(
                     SelectSelectorConfig(
                         options=options,
                         translation_key=FOUND,
@@ -631,7 +658,9 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         )
         return self.async_show_form(
             step_id="dct1_found",
-            data_schema=self.add_suggested_values_to_schema(schema, user_input),
+            data_schema=self.add_suggested_values_to_schema(
+                schema, user_input or (None if entry is None else entry.options)
+            ),
             errors=errors,
             description_placeholders=placeholders,
         )
@@ -670,12 +699,14 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask for the settings, then the meter behind them who it is."""
         errors: dict[str, str] = {}
         placeholders: dict[str, str] = {}
+        if (entry := self._reconfigured) is not None:
+            suggested = _form(entry.data | entry.options)
         if user_input is not None:
             settings, identity = await self._async_probe(
                 user_input, errors, placeholders
             )
             if identity is not None:
-                return await self._async_create(settings, identity)
+                return await self._async_finish(settings, identity)
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(
@@ -685,13 +716,17 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders=placeholders,
         )
 
-    async def _async_create(
+    async def _async_finish(
         self, settings: Mapping[str, Any], identity: MeterIdentity
     ) -> ConfigFlowResult:
-        """Make an entry of a meter that has none."""
+        """Let the entry that is reconfigured use these settings, or make one."""
+        data, options = _split(settings)
+        if (entry := self._reconfigured) is not None:
+            return self.async_update_reload_and_abort(
+                entry, data=data, options=entry.options | options
+            )
         await self.async_set_unique_id(identity.serial_number)
         self._abort_if_unique_id_configured()
-        data, options = _split(settings)
         return self.async_create_entry(
             title=f"{_NAMES[data[CONF_METER]]} {identity.serial_number}",
             data=data,
@@ -707,14 +742,19 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
             return await self.async_step_reconfigure_iem_dcr()
         return self.async_show_menu(
             step_id="reconfigure",
-            menu_options=["reconfigure_dct1_serial", "reconfigure_dct1_network"],
+            menu_options=[
+                "dct1_search_serial",
+                "dct1_search_network",
+                "reconfigure_dct1_serial",
+                "reconfigure_dct1_network",
+            ],
         )
 
     async def async_step_reconfigure_dct1_serial(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Reconfigure a DCT1 on a serial port."""
-        return await self._async_step_reconfigure(
+        return await self._async_step_meter(
             "reconfigure_dct1_serial", DCT1_SERIAL_SCHEMA, user_input
         )
 
@@ -722,7 +762,7 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Reconfigure a DCT1 behind a network gateway."""
-        return await self._async_step_reconfigure(
+        return await self._async_step_meter(
             "reconfigure_dct1_network", DCT1_NETWORK_SCHEMA, user_input
         )
 
@@ -730,32 +770,8 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Reconfigure an IEM-DCR."""
-        return await self._async_step_reconfigure(
+        return await self._async_step_meter(
             "reconfigure_iem_dcr", vol.Schema(IEM_DCR_CONNECTION), user_input
-        )
-
-    async def _async_step_reconfigure(
-        self, step_id: str, schema: vol.Schema, user_input: dict[str, Any] | None
-    ) -> ConfigFlowResult:
-        entry = self._get_reconfigure_entry()
-        errors: dict[str, str] = {}
-        placeholders: dict[str, str] = {}
-        if user_input is not None:
-            settings, identity = await self._async_probe(
-                user_input, errors, placeholders, entry
-            )
-            if identity is not None:
-                data, options = _split(settings)
-                return self.async_update_reload_and_abort(
-                    entry, data=data, options=entry.options | options
-                )
-        return self.async_show_form(
-            step_id=step_id,
-            data_schema=self.add_suggested_values_to_schema(
-                schema, user_input or _form(entry.data | entry.options)
-            ),
-            errors=errors,
-            description_placeholders=placeholders,
         )
 
     async def _async_probe(
@@ -763,20 +779,24 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         user_input: dict[str, Any],
         errors: dict[str, str],
         placeholders: dict[str, str],
-        entry: ConfigEntry | None = None,
     ) -> tuple[dict[str, Any], MeterIdentity | None]:
         """Talk to the meter behind the form; what is wrong goes into ``errors``."""
         kind = METER_IEM_DCR if CONF_URL in user_input else METER_DCT1
-        options = {} if entry is None else dict(entry.options)
-        relinking = False
+        entry = self._reconfigured
+        options = (
+            {}
+            if entry is None
+            else {key: entry.options[key] for key in OPTION_KEYS[kind]}
+        )
+        left = False
         try:
             settings = (
                 _iem_dcr_settings(options | user_input)
                 if kind == METER_IEM_DCR
                 else _dct1_settings(options | user_input)
             )
-            if entry is not None and _needs_relink(entry, settings):
-                relinking = await self.hass.config_entries.async_unload(entry.entry_id)
+            if entry is not None and kind == METER_DCT1:
+                left = await _leave(self.hass, entry, [modbus_params(settings)])
             async with temporary_meter(self.hass, settings) as meter:
                 identity = await meter.identify()
             if entry is not None and identity.serial_number != entry.unique_id:
@@ -800,7 +820,7 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
             placeholders |= err.details
         else:
             return settings, identity
-        if relinking and entry is not None:
+        if left and entry is not None:
             # The old settings stay in force, so the meter goes back to work with them.
             await self.hass.config_entries.async_setup(entry.entry_id)
         return {}, None

@@ -227,16 +227,27 @@ async def _open_line(hass: HomeAssistant, params: Line) -> AsyncIterator[OpenLin
 
 
 async def dct1_search(
-    hass: HomeAssistant, lines: Sequence[Line], known: Collection[str]
+    hass: HomeAssistant,
+    lines: Sequence[Line],
+    known: Collection[str],
+    leaving: ConfigEntry | None = None,
 ) -> Dct1Search:
     """Prepare a search of a line for meters that are not known yet.
 
     A line that is in use is searched with the settings in force, and only at addresses that
-    nobody uses. Raises ``LineInUseError`` when those are none of ``lines``.
+    nobody uses; an entry that leaves it for the search does not count. Raises
+    ``LineInUseError`` when those are none of ``lines``.
     """
     connections = hass.data.get(DATA_MODBUS_CONNECTIONS, {})
     for line in lines:
         if (shared := connections.get(line.endpoint)) is None:
+            continue
+        units = {
+            entry_id: addresses
+            for entry_id, addresses in shared.units.items()
+            if leaving is None or entry_id != leaving.entry_id
+        }
+        if shared.units and not units:
             continue
         if shared.params not in lines:
             raise _in_use(hass, line)
@@ -244,7 +255,7 @@ async def dct1_search(
             lines=[line for line in lines if line == shared.params],
             open_line=partial(_open_line, hass),
             known=known,
-            taken=set().union(*shared.units.values()),
+            taken=set().union(*units.values()),
             shared=True,
         )
     if isinstance(lines[0], ModbusSerialParams):

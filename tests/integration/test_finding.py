@@ -397,6 +397,114 @@ def radio_at(hass: HomeAssistant, path: str) -> Iterator[None]:
     radio.mock_state(hass, ConfigEntryState.NOT_LOADED)
 
 
+# The search from an entry whose meter is elsewhere
+
+
+async def begin_again(
+    hass: HomeAssistant, entry: MockConfigEntry, line: SerialLine
+) -> ConfigFlowResult:
+    """Search for the meter of an entry, at the port that is suggested: its own."""
+    result = await entry.start_reconfigure_flow(hass)
+    assert "dct1_search_network" in result["menu_options"]
+    result = await answer(hass, result, {"next_step_id": "dct1_search_serial"})
+    assert result["data_schema"] is not None
+    (port,) = result["data_schema"].schema
+    assert port.description == {"suggested_value": line.path}
+    return await answer(hass, result, {"device": line.path})
+
+
+async def test_a_meter_whose_baud_rate_changed_is_found_from_its_entry(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, line: SerialLine
+) -> None:
+    """The entry's own hold on the line is no obstacle, and its options stay."""
+    options = {"low_side_sensing": False, "price": 0.3}
+    hass.config_entries.async_update_entry(dct1_entry, options=options)
+    await setup(dct1_entry)
+    line.baud_rate = 9600
+    result = await searched(hass, await begin_again(hass, dct1_entry, line))
+    assert choices(result).keys() == {DCT1_SERIAL, "search_on"}
+    assert result["data_schema"] is not None
+    suggested = {
+        str(key): key.description["suggested_value"]
+        for key in result["data_schema"].schema
+        if key.description
+    }
+    assert suggested == {"low_side_sensing": False}
+    result = await answer(hass, result, {"found": DCT1_SERIAL, **suggested})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert result["reason"] == "reconfigure_successful"
+    assert dct1_entry.data == dct1_data(line, baudrate=9600)
+    assert dct1_entry.options == options
+    assert dct1_entry.state is ConfigEntryState.LOADED
+
+
+async def test_a_meter_whose_address_changed_is_found_on_a_line_that_others_use(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, line: SerialLine
+) -> None:
+    """The others go on; one that nobody has set up is offered too, and refused by name."""
+    line.connect(SimulatedDct1(address=2, serial_number=SECOND_SERIAL))
+    line.connect(SimulatedDct1(address=4, serial_number="BY0000000004L"))
+    other = MockConfigEntry(
+        domain=DOMAIN,
+        unique_id="BY0000000004L",
+        data=dct1_data(line, address=4),
+        options=dct1_entry.options,
+    )
+    other.add_to_hass(hass)
+    hass.config_entries.async_update_entry(dct1_entry, data=dct1_data(line, address=3))
+    await hass.config_entries.async_setup(dct1_entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert dct1_entry.state is ConfigEntryState.SETUP_RETRY
+    assert other.state is ConfigEntryState.LOADED
+    result = await searched(hass, await begin_again(hass, dct1_entry, line))
+    while "search_on" in choices(result):
+        result = await answer(
+            hass, result, {"found": "search_on", "low_side_sensing": True}
+        )
+        result = await searched(hass, result)
+    assert choices(result).keys() == {DCT1_SERIAL, SECOND_SERIAL}
+    wrong = {"found": SECOND_SERIAL, "low_side_sensing": True}
+    result = await answer(hass, result, wrong)
+    assert result["errors"] == {"base": "wrong_meter"}
+    assert result["data_schema"] is not None
+    # The own one is what was chosen already.
+    result = await answer(hass, result, result["data_schema"]({}))
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert result["reason"] == "reconfigure_successful"
+    assert dct1_entry.data == dct1_data(line)
+    assert other.runtime_data.coordinator.last_update_success
+
+
+@pytest.mark.parametrize("end", ["close", "nothing"])
+async def test_a_search_that_finds_nothing_puts_the_entry_back_to_work(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    line: SerialLine,
+    end: str,
+) -> None:
+    """It is not read while its line is searched, and again when the search pauses."""
+    await setup(dct1_entry)
+    await line.cut()
+    result = await begin_again(hass, dct1_entry, line)
+    await asyncio.sleep(0.2)
+    assert dct1_entry.state is ConfigEntryState.NOT_LOADED
+    if end == "close":
+        await line.mend()
+        hass.config_entries.flow.async_abort(result["flow_id"])
+    else:
+        result = await searched(hass, result)
+        assert result["menu_options"][1:] == [
+            "dct1_search_serial",
+            "reconfigure_dct1_serial",
+        ]
+        await line.mend()
+    async with asyncio.timeout(15):
+        while dct1_entry.state is not ConfigEntryState.LOADED:
+            await asyncio.sleep(0.05)
+    assert dct1_entry.data == dct1_data(line)
+
+
 # The adapter
 
 
