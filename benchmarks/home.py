@@ -13,7 +13,7 @@ import yaml
 
 from demo.client import Client, RefusedError
 from demo.home_assistant import HomeAssistant
-from demo.meters import CHARGE_POINT_ID, DOMAIN, Meter, find_meter
+from demo.meters import DOMAIN, Meter, add_dct1, add_iem_dcr, find_meter
 from demo.ports import free_port
 from demo.process import ROOT
 from simulators.car import Car
@@ -97,35 +97,17 @@ class Home(HomeAssistant):
 
     async def add_dct1(self, line: WatchedLine, meter: SimulatedDct1) -> Meter:
         """Set up a meter on a line, as a user does."""
-        await self.client.config_flow(
-            DOMAIN,
-            "dct1",
-            "dct1_serial",
-            device=line.path,
-            baudrate=str(line.baud_rate),
-            parity="none",
-            stopbits="1",
+        await add_dct1(
+            self.client,
+            port=line.path,
+            baud_rate=line.baud_rate,
             address=meter.address,
-            low_side_sensing=True,
         )
         return await self._find(meter.serial_number)
 
     async def add_iem_dcr(self, server: IemDcrServer) -> Meter:
         """Set up a meter at a URL, as a user does."""
-        await self.client.config_flow(
-            DOMAIN,
-            "iem_dcr",
-            url=server.url,
-            charge_point_type="EVSEID",
-            charge_point_id=CHARGE_POINT_ID,
-            tariff_text="",
-            advanced={
-                "clock_interval": 2,
-                "retries": 3,
-                "retry_delay": 250,
-                "show_user_id": False,
-            },
-        )
+        await add_iem_dcr(self.client, url=server.url)
         return await self._find(server.meter.serial_number)
 
     async def _find(self, serial_number: str) -> Meter:

@@ -21,43 +21,57 @@ class Meter:
     """Entity ids by the keys of the integration."""
 
 
+async def add_dct1(
+    client: Client, *, port: str, baud_rate: int = 9600, address: int = 1
+) -> str:
+    """Set a DCT1 up through the config flow; returns the title of its entry."""
+    entry = await client.config_flow(
+        DOMAIN,
+        "dct1",
+        "dct1_serial",
+        device=port,
+        baudrate=str(baud_rate),
+        parity="none",
+        stopbits="1",
+        address=address,
+        low_side_sensing=True,
+    )
+    return str(entry["title"])
+
+
+async def add_iem_dcr(client: Client, *, url: str, tariff_text: str = "") -> str:
+    """Set an IEM-DCR up through the config flow; returns the title of its entry."""
+    entry = await client.config_flow(
+        DOMAIN,
+        "iem_dcr",
+        url=url,
+        charge_point_type="EVSEID",
+        charge_point_id=CHARGE_POINT_ID,
+        tariff_text=tariff_text,
+        advanced={
+            "clock_interval": 2,
+            "retries": 3,
+            "retry_delay": 250,
+            "show_user_id": False,
+        },
+    )
+    return str(entry["title"])
+
+
 async def add_meters(client: Client, simulation: Simulation) -> list[str]:
-    """Set both meters up through the config flow; returns the titles of the new entries."""
+    """Set up those of both meters that are not; returns the titles of the new entries."""
     entries = await client.get(f"/api/config/config_entries/entry?domain={DOMAIN}")
     titles = [entry["title"] for entry in entries]
     added = []
     if not any(simulation.dct1_serial_number in title for title in titles):
-        added.append(
-            await client.config_flow(
-                DOMAIN,
-                "dct1",
-                "dct1_serial",
-                device=str(simulation.serial_port),
-                baudrate="9600",
-                parity="none",
-                stopbits="1",
-                address=1,
-                low_side_sensing=True,
-            )
-        )
+        added.append(await add_dct1(client, port=str(simulation.serial_port)))
     if not any(simulation.iem_dcr_serial_number in title for title in titles):
         added.append(
-            await client.config_flow(
-                DOMAIN,
-                "iem_dcr",
-                url=simulation.iem_dcr_url,
-                charge_point_type="EVSEID",
-                charge_point_id=CHARGE_POINT_ID,
-                tariff_text="0.49 EUR/kWh",
-                advanced={
-                    "clock_interval": 2,
-                    "retries": 3,
-                    "retry_delay": 250,
-                    "show_user_id": False,
-                },
+            await add_iem_dcr(
+                client, url=simulation.iem_dcr_url, tariff_text="0.49 EUR/kWh"
             )
         )
-    return [entry["title"] for entry in added]
+    return added
 
 
 async def find_meter(socket: Socket, name: str, serial_number: str) -> Meter:
