@@ -36,6 +36,7 @@ from custom_components.dc_meter.metering.verdict import Receipt, Verdict, judge
 from simulators.car import Car
 from simulators.dct1 import SignatureType, SimulatedDct1, WordOrder
 from simulators.line import SerialLine, TcpGateway
+from tests.stopwatch import Stopwatch
 
 REQUEST = TransactionRequest(transaction_id="1")
 
@@ -112,10 +113,9 @@ def idle_car() -> Car:
 
 async def timed(reading: Awaitable[MeterReading]) -> float:
     """Return how long a reading takes."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    await reading
-    return loop.time() - began
+    async with Stopwatch() as watch:
+        await reading
+    return watch.took_s
 
 
 @pytest.mark.parametrize(
@@ -473,10 +473,10 @@ async def test_a_cut_line_is_said_at_once_and_healed_at_once(
     await bench.meter.identify()
     await bench.line.cut(mode=mode)
     for limit_s in (1.0, 0.6):
-        began = asyncio.get_running_loop().time()
-        with pytest.raises(MeterUnreachableError):
-            await bench.meter.read()
-        assert asyncio.get_running_loop().time() - began < limit_s
+        async with Stopwatch() as watch:
+            with pytest.raises(MeterUnreachableError):
+                await bench.meter.read()
+        assert watch.took_s < limit_s
     await bench.line.mend()
     assert (await bench.meter.read()).energy_import_wh == 446_540
 
@@ -485,10 +485,10 @@ async def test_nobody_at_the_address_is_found_out_in_a_second(connect: Connect) 
     """Others on the line would have to wait for longer."""
     bench = await connect(SimulatedDct1(address=7))
     meter = Dct1(bench.connection.for_unit(8))
-    began = asyncio.get_running_loop().time()
-    with pytest.raises(MeterUnreachableError):
-        await meter.identify()
-    assert asyncio.get_running_loop().time() - began < 1
+    async with Stopwatch() as watch:
+        with pytest.raises(MeterUnreachableError):
+            await meter.identify()
+    assert watch.took_s < 1
 
 
 async def test_another_meter_after_a_lost_line_is_not_taken_for_the_first(
