@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     async_capture_events,
+    async_fire_time_changed,
 )
 import voluptuous as vol
 
@@ -25,6 +27,7 @@ from homeassistant.helpers import (
 )
 from homeassistant.helpers.trigger import async_validate_trigger_config
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 from simulators.car import Car
 from simulators.line import SerialLine
 
@@ -278,7 +281,7 @@ async def test_a_lost_meter_that_is_removed_or_disabled_is_not_missed(
     area = ar.async_get(hass).async_create("Carport")
     dr.async_get(hass).async_update_device(device_of(hass, dct1_entry), area_id=area.id)
     target = {"area_id": area.id}
-    heard = await listen("meter_lost", target, **{"for": {"milliseconds": 100}})
+    heard = await listen("meter_lost", target, **{"for": {"minutes": 1}})
     await line.cut()
     await poll(hass, dct1_entry)
     assert len(lost_meters(hass)) == 1
@@ -289,7 +292,7 @@ async def test_a_lost_meter_that_is_removed_or_disabled_is_not_missed(
             dct1_entry.entry_id, ConfigEntryDisabler.USER
         )
     assert not lost_meters(hass)
-    await asyncio.sleep(0.2)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=2))
     await hass.async_block_till_done()
     assert not heard
     if removed:
