@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -18,6 +19,7 @@ from custom_components.dc_meter.archive import (
     Archive,
     ArchiveError,
     RecordKind,
+    Selection,
 )
 
 METER = "BY0520001002L"
@@ -294,6 +296,26 @@ def test_threads_take_turns(archive: Archive) -> None:
     assert archive.check_chain() is None
     links = {archive.of_transaction(METER, f"T{n}")[0].link for n in range(80)}
     assert {link.number for link in links} == set(range(1, 81))
+
+
+def test_a_record_is_written_while_somebody_looks_through_many(
+    archive: Archive,
+) -> None:
+    """A session that ends does not wait for an export, nor for a search that finds nothing."""
+    write(archive, "T", RecordKind.STOPPED)
+    written = threading.Event()
+    waited = []
+
+    def wait_until_written() -> None:
+        waited.append(written.wait(timeout=5))
+
+    archive._searching.set_progress_handler(wait_until_written, 1)  # noqa: SLF001
+    with ThreadPoolExecutor(1) as thread:
+        search = thread.submit(lambda: list(archive.stopped(Selection())))
+        write(archive, "next")
+        written.set()
+        assert [record.transaction_id for record in search.result()] == ["T"]
+    assert all(waited)
 
 
 WRITER = """

@@ -1,19 +1,26 @@
 """Receipts are found again, page by page, judged by the keys that are trusted now."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import product
+import json
+import os
 from pathlib import Path
+import sqlite3
+import tracemalloc
 
 import pytest
 
 from custom_components.dc_meter.archive import Archive, RecordKind
+from custom_components.dc_meter.exports import ExportFormat, export
 from custom_components.dc_meter.metering.verdict import Reason, Verdict, judge
-from custom_components.dc_meter.receipts import Query, count, find, page
+from custom_components.dc_meter.receipts import Query, Receipts, page
 from custom_components.dc_meter.session import Account, encode
 from simulators.dct1 import SimulatedDct1
 
 from .export.accounts import (
+    CREATED,
+    PARTIES,
     dct1_account,
     forged_account,
     ocmf_account,
@@ -74,7 +81,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
     archive.close()
 
 
-def ids(accounts: tuple[Account, ...] | list[Account]) -> list[str]:
+def ids(accounts: Iterable[Account]) -> list[str]:
     return [account.session.transaction_id for account in accounts]
 
 
@@ -131,8 +138,9 @@ def test_every_filter_holds_on_every_page(archive: Archive, limit: int) -> None:
             for one in FILTERS["meter"][None]
             if all(one in passed for _, passed in filters)
         ]
-        assert ids(find(archive, query)) == wanted
-        assert count(archive, query) == len(wanted)
+        receipts = Receipts(archive, query)
+        assert ids(receipts) == ids(receipts) == wanted
+        assert len(receipts) == len(wanted)
         shown = page(archive, query, limit=limit)
         pages = [shown]
         while shown.before is not None:
@@ -158,3 +166,86 @@ def test_a_receipt_names_its_record(archive: Archive) -> None:
     before = page(archive, Query(), limit=1, before=newest.record.number)
     assert ids(before.accounts) == ["unknown"]
     assert ids(page(archive, Query(), limit=1).accounts) == ["later"]
+
+
+@pytest.mark.parametrize("body", ["{}", "[]", "no JSON", '{"public_key": 1}'])
+def test_a_damaged_key_is_named_and_every_receipt_is_listed(
+    archive: Archive, tmp_path: Path, caplog: pytest.LogCaptureFixture, body: str
+) -> None:
+    """What only that key could show to be valid is not; another key still can."""
+    file = sqlite3.connect(tmp_path / "receipts.db")
+    file.execute("DROP TRIGGER record_is_never_changed")
+    (whole,) = file.execute("SELECT body FROM record WHERE number = 13").fetchone()
+    file.execute("UPDATE record SET body = ? WHERE number = 13", (body,))
+    file.commit()
+    file.close()
+    everything = FILTERS["meter"][None]
+    invalid = Query(verdict=Verdict.INVALID)
+    for _ in range(2):
+        assert ids(page(archive, Query(), limit=100).accounts) == everything[::-1]
+        assert ids(Receipts(archive, invalid)) == ["accepted", "f1", "unknown"]
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        "Receipts of BY1 are judged without one of its keys: record 13 is damaged"
+    ]
+    archive.append(
+        meter="BY1",
+        transaction_id="",
+        kind=RecordKind.KEY,
+        written_at=NOON,
+        body=json.loads(whole),
+    )
+    assert ids(Receipts(archive, invalid)) == ["f1", "unknown"]
+
+
+def test_what_ends_meanwhile_is_in_no_part_of_an_export(archive: Archive) -> None:
+    """However often they are gone through, they are those that were there at first."""
+    receipts = Receipts(archive, Query())
+    found = ids(receipts)
+    archive.append(
+        meter="BY1",
+        transaction_id="later",
+        kind=RecordKind.STOPPED,
+        written_at=NOON,
+        body=encode(ocmf_account("later")),
+    )
+    assert ids(receipts) == found
+    assert len(receipts) == len(found)
+
+
+def archive_of(path: Path, number: int) -> Archive:
+    """Fill an archive with so many sessions, quickly, and without a chain."""
+    Archive.open(path).close()
+    bodies = [
+        json.dumps(encode(account)) for account in (ocmf_account(), dct1_account())
+    ]
+    file = sqlite3.connect(path)
+    file.executemany(
+        "INSERT INTO record VALUES (NULL, 'M', ?1, 'stopped', ?2, ?3, '', ?1)",
+        ((str(n), NOON.isoformat(), bodies[n % 2]) for n in range(number)),
+    )
+    file.commit()
+    file.close()
+    return Archive.open(path)
+
+
+@pytest.mark.parametrize("kind", [ExportFormat.CSV, ExportFormat.SAFE_XML])
+def test_an_export_takes_no_more_memory_when_there_are_many(
+    tmp_path: Path, kind: ExportFormat
+) -> None:
+    """Only the ids of sessions that the format cannot express are kept, for the answer."""
+    peaks, sizes = [], []
+    for number in (300, 3000):
+        archive = archive_of(tmp_path / f"{number}.db", number)
+        tracemalloc.start()
+        try:
+            with export(
+                kind, Receipts(archive, Query()), PARTIES, CREATED, tmp_path
+            ).file as file:
+                sizes.append(file.seek(0, os.SEEK_END))
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+            archive.close()
+    assert sizes[1] > 9 * sizes[0]
+    assert peaks[1] - peaks[0] < 200 * 3000

@@ -36,7 +36,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.json import json_loads
 
 from .archive import Archive, ArchiveError
-from .archive_file import async_archive
+from .archive_file import archive_path, async_archive
 from .const import DOMAIN
 from .coordinator import DcMeterConfigEntry
 from .downloads import Download, async_offer
@@ -54,7 +54,7 @@ from .metering.meter import (
     TransactionRequest,
 )
 from .metering.verdict import Verdict
-from .receipts import Page, Query, count, find, page
+from .receipts import Page, Query, Receipts, page
 from .registry import find_entity
 from .session import Account, Particulars
 
@@ -208,6 +208,19 @@ def translated_errors() -> Iterator[None]:
         ) from err
 
 
+@contextmanager
+def _disk_errors(folder: Path | str) -> Iterator[None]:
+    """Turn what the disk raises into an error that Home Assistant translates."""
+    try:
+        yield
+    except OSError as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="folder_not_writable",
+            translation_placeholders={"folder": str(folder), "error": str(err)},
+        ) from err
+
+
 def transaction_request(data: dict[str, Any]) -> TransactionRequest:
     """Build a request from checked action data.
 
@@ -344,7 +357,8 @@ def async_setup_actions(hass: HomeAssistant) -> None:
 
     async def get_receipts(call: ServiceCall) -> ServiceResponse:
         def newest(archive: Archive, query: Query) -> tuple[int, Page]:
-            return count(archive, query), page(archive, query, limit=call.data["limit"])
+            total = len(Receipts(archive, query))
+            return total, page(archive, query, limit=call.data["limit"])
 
         total, newest_page = await find_receipts(call, newest)
         return {
@@ -353,6 +367,10 @@ def async_setup_actions(hass: HomeAssistant) -> None:
                 account_data(account) for account in reversed(newest_page.accounts)
             ],
         }
+
+    def found(archive: Archive, query: Query) -> tuple[Receipts, int]:
+        receipts = Receipts(archive, query)
+        return receipts, len(receipts)
 
     async def export_receipts(call: ServiceCall) -> ServiceResponse:
         folder = call.data.get("folder")
@@ -364,58 +382,54 @@ def async_setup_actions(hass: HomeAssistant) -> None:
                 translation_key="folder_not_allowed",
                 translation_placeholders={"folder": folder},
             )
-        accounts = await find_receipts(call, find)
-        if not accounts:
+        receipts, total = await find_receipts(call, found)
+        if not total:
             raise ServiceValidationError(
                 translation_domain=DOMAIN, translation_key="nothing_to_export"
             )
-        made = await hass.async_add_executor_job(
-            export,
-            call.data["format"],
-            accounts,
-            Parties(
-                issuer=call.data.get("issuer", hass.config.location_name),
-                recipient=call.data["recipient"],
-                title=call.data["title"],
-                time_zone=dt_util.get_default_time_zone(),
-                language=call.data.get("language", _language(hass)),
-            ),
-            dt_util.now(),
-        )
-        if len(made.left_out) == len(accounts):
+        own_folder = archive_path(hass).parent
+        with translated_errors(), _disk_errors(own_folder):
+            made = await hass.async_add_executor_job(
+                export,
+                call.data["format"],
+                receipts,
+                Parties(
+                    issuer=call.data.get("issuer", hass.config.location_name),
+                    recipient=call.data["recipient"],
+                    title=call.data["title"],
+                    time_zone=dt_util.get_default_time_zone(),
+                    language=call.data.get("language", _language(hass)),
+                ),
+                dt_util.now(),
+                own_folder,
+            )
+        if len(made.left_out) == total:
             raise ServiceValidationError(
                 translation_domain=DOMAIN,
                 translation_key="nothing_in_format",
                 translation_placeholders={"format": call.data["format"]},
             )
-        path, expires_at = await async_offer(
+        response: dict[str, Any] = {
+            "file_name": made.name,
+            "receipts": total - len(made.left_out),
+            "left_out": list(made.left_out),
+        }
+        if folder is not None:
+            with _disk_errors(folder):
+                written = await hass.async_add_executor_job(
+                    made.write_into, Path(folder)
+                )
+            response["path"] = str(written)
+        response["url"], expires_at = await async_offer(
             hass,
             Download(
                 name=made.name,
                 content_type=made.content_type,
-                content=made.content,
+                file=made.file,
                 user_id=call.context.user_id,
             ),
         )
-        response: dict[str, Any] = {
-            "file_name": made.name,
-            "receipts": len(accounts) - len(made.left_out),
-            "left_out": list(made.left_out),
-            "url": path,
-            "expires_at": expires_at.isoformat(),
-        }
-        if folder is not None:
-            try:
-                written = await hass.async_add_executor_job(
-                    made.write_into, Path(folder)
-                )
-            except OSError as err:
-                raise HomeAssistantError(
-                    translation_domain=DOMAIN,
-                    translation_key="folder_not_writable",
-                    translation_placeholders={"folder": folder, "error": str(err)},
-                ) from err
-            response["path"] = str(written)
+        response["expires_at"] = expires_at.isoformat()
         return response
 
     async_register_admin_service(

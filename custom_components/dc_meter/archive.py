@@ -1,7 +1,7 @@
 """What happened and what was signed, on disk: append-only, each record chained to the last."""
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -36,6 +36,9 @@ CREATE INDEX record_of_kind ON record (meter, kind, number);
 CREATE INDEX record_stopped ON record (number, meter, transaction_id, unixepoch(written_at))
     WHERE kind = 'stopped';
 """,
+    """
+CREATE INDEX record_stopped_at ON record (unixepoch(written_at)) WHERE kind = 'stopped';
+""",
 )
 """What each version of the schema adds to the one before; never changed once released."""
 
@@ -43,6 +46,9 @@ SCHEMA_VERSION = len(_VERSIONS)
 
 MAX_NUMBER = 2**63 - 1
 """More than any record's number: what SQLite can count."""
+
+_AT_ONCE = 100
+"""Records in memory together, however many are gone through."""
 
 
 class RecordKind(StrEnum):
@@ -93,7 +99,16 @@ class Record:
     transaction_id: str
     kind: RecordKind
     written_at: datetime
-    body: Mapping[str, Any]
+    text: str
+    """JSON."""
+
+    @property
+    def body(self) -> Any:
+        """What it says. Raises ``DamagedRecordError``."""
+        try:
+            return json.loads(self.text)
+        except ValueError as err:
+            raise DamagedRecordError(self.link.number) from err
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,16 +151,22 @@ class DamagedRecordError(ArchiveError):
 class Archive:
     """The archive of all meters in one SQLite file.
 
-    Made to be called from worker threads; calls are serialized. Every method may raise
-    ``ArchiveError``.
+    Made to be called from worker threads; calls are serialized, but whoever looks through
+    many records keeps nobody from writing one. Every method may raise ``ArchiveError``.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        """Take an open connection; use ``open`` instead."""
+    def __init__(
+        self, connection: sqlite3.Connection, searching: sqlite3.Connection
+    ) -> None:
+        """Take open connections, the second to look through it; use ``open`` instead."""
         self._connection = connection
         self._lock = threading.Lock()
+        self._searching = searching
+        self._searching_lock = threading.Lock()
         self.failure: str | None = None
         """Why the last record could not be written; None when it was."""
+        self.damaged: set[int] = set()
+        """Records that were left aside because they cannot be read; each is told once."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -156,22 +177,28 @@ class Archive:
             path.touch(mode=0o600)
             with suppress(PermissionError):
                 path.chmod(0o600)
-            _sync_names_in(path.parent.parent)
-            connection = sqlite3.connect(
-                path, isolation_level=None, check_same_thread=False
-            )
-            try:
+            sync_names_in(path.parent.parent)
+            with ExitStack() as opened:
+                connection, searching = (
+                    opened.enter_context(
+                        closing(
+                            sqlite3.connect(
+                                path, isolation_level=None, check_same_thread=False
+                            )
+                        )
+                    )
+                    for _ in range(2)
+                )
                 _prepare(connection)
-            except BaseException:
-                connection.close()
-                raise
+                opened.pop_all()
         except (sqlite3.Error, OSError, ArchiveError) as err:
             raise ArchiveError(f"{path}: {err}") from err
-        return cls(connection)
+        return cls(connection, searching)
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
+        with self._searching_lock, self._lock:
+            self._searching.close()
             self._connection.close()
 
     def quiesce(self) -> None:
@@ -243,18 +270,13 @@ class Archive:
 
     def summary(self) -> ArchiveSummary:
         """Return how much there is."""
-        try:
-            with self._lock:
-                records, size_bytes, schema_version, last = self._connection.execute(
-                    "SELECT (SELECT COUNT(*) FROM record),"
-                    " (SELECT page_count * page_size"
-                    " FROM pragma_page_count, pragma_page_size),"
-                    " (SELECT user_version FROM pragma_user_version),"
-                    " (SELECT written_at FROM record WHERE kind = 'stopped'"
-                    " ORDER BY number DESC LIMIT 1)"
-                ).fetchone()
-        except sqlite3.Error as err:
-            raise ArchiveError(str(err)) from err
+        ((records, size_bytes, schema_version, last),) = self._search(
+            "SELECT (SELECT COUNT(*) FROM record),"
+            " (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size),"
+            " (SELECT user_version FROM pragma_user_version),"
+            " (SELECT written_at FROM record WHERE kind = 'stopped'"
+            " ORDER BY number DESC LIMIT 1)"
+        )
         return ArchiveSummary(
             records=records,
             size_bytes=size_bytes,
@@ -275,31 +297,72 @@ class Archive:
         )
 
     def stopped(
-        self, selection: Selection, *, limit: int, before: int | None = None
-    ) -> tuple[Record, ...]:
-        """Return finished sessions, newest first, from before a record's number on."""
-        before = MAX_NUMBER if before is None else before
-        return tuple(
-            self._records(
-                f"SELECT * {_STOPPED} ORDER BY number DESC LIMIT :limit",
-                {**_named(selection), "before": before, "limit": limit},
-            )
-        )
+        self,
+        selection: Selection,
+        *,
+        after: int = 0,
+        before: int = MAX_NUMBER,
+        oldest_first: bool = False,
+    ) -> Iterator[Record]:
+        """Go through the finished sessions between two records' numbers, newest first.
 
-    def count_stopped(self, selection: Selection) -> int:
-        """Return how many finished sessions there are."""
-        ((count,),) = self._rows(
-            f"SELECT count(*) {_STOPPED}", {**_named(selection), "before": MAX_NUMBER}
+        They are read a few at a time, so it takes no more memory when there are many. Nothing
+        is held open in between: what is written meanwhile, before ``before``, is met as well.
+        """
+        named = self._named(selection, after, before)
+        bound, order = ("after", "ASC") if oldest_first else ("before", "DESC")
+        query = f"SELECT * {_STOPPED} ORDER BY number {order} LIMIT {_AT_ONCE}"
+        while rows := self._search(query, named):
+            for row in rows:
+                yield _record(row)
+            named[bound] = rows[-1][0]
+
+    def count_stopped(
+        self, selection: Selection, *, after: int = 0, before: int = MAX_NUMBER
+    ) -> int:
+        """Return how many finished sessions there are between two records' numbers."""
+        ((count,),) = self._search(
+            f"SELECT count(*) {_STOPPED}", self._named(selection, after, before)
         )
         return int(count)
 
-    def of_kind(self, meter: str, kind: RecordKind) -> tuple[Record, ...]:
-        """Return a meter's records of one kind, oldest first."""
-        return tuple(
-            self._records(
-                "SELECT * FROM record WHERE meter = ? AND kind = ? ORDER BY number",
-                (meter, kind),
-            )
+    def _named(
+        self, selection: Selection, after: int, before: int
+    ) -> dict[str, str | int | None]:
+        named = {
+            "meter": selection.meter,
+            "transaction_id": selection.transaction_id,
+            "since": -MAX_NUMBER,
+            "until": MAX_NUMBER,
+            "says": json.dumps(selection.says),
+        }
+        if selection.since is not None:
+            named["since"] = int(selection.since.timestamp())
+        if selection.until is not None:
+            named["until"] = int(selection.until.timestamp())
+        if selection.since is not None or selection.until is not None:
+            # A month's records lie together, or nearly so.
+            ((first, last),) = self._search(_SPAN, named)
+            after, before = max(after, first - 1), min(before, last + 1)
+        return {**named, "after": after, "before": before}
+
+    def last_number(self) -> int:
+        """Return the newest record's number; 0 when there is none."""
+        ((number,),) = self._rows("SELECT coalesce(max(number), 0) FROM record")
+        return int(number)
+
+    def texts(
+        self, meter: str, kind: RecordKind, path: str
+    ) -> list[tuple[int, str | None]]:
+        """Return what a meter's records of one kind say at a JSON path, oldest first.
+
+        With the numbers of the records; None is for what is damaged.
+        """
+        return self._rows(
+            "SELECT number, CASE WHEN json_valid(body) THEN"
+            " CASE json_type(body, :path) WHEN 'text' THEN body ->> :path END END"
+            " FROM record WHERE meter = :meter AND kind = :kind ORDER BY number",
+            {"path": path, "meter": meter, "kind": kind},
         )
 
     def of_transaction(self, meter: str, transaction_id: str) -> tuple[Record, ...]:
@@ -329,9 +392,9 @@ class Archive:
         previous = ""
         try:
             with (
-                self._lock,
+                self._searching_lock,
                 closing(
-                    self._connection.execute(
+                    self._searching.execute(
                         "SELECT number, previous, meter, transaction_id, kind,"
                         " written_at, body, hash FROM record ORDER BY number"
                     )
@@ -345,28 +408,14 @@ class Archive:
             raise ArchiveError(str(err)) from err
         return None
 
-    def _rows(self, query: str, values: _Values) -> list[tuple[Any, ...]]:
-        try:
-            with self._lock:
-                return self._connection.execute(query, values).fetchall()
-        except sqlite3.Error as err:
-            raise ArchiveError(str(err)) from err
+    def _rows(self, query: str, values: _Values = ()) -> list[tuple[Any, ...]]:
+        return _all(self._lock, self._connection, query, values)
+
+    def _search(self, query: str, values: _Values = ()) -> list[tuple[Any, ...]]:
+        return _all(self._searching_lock, self._searching, query, values)
 
     def _records(self, query: str, values: _Values) -> Iterator[Record]:
-        rows = self._rows(query, values)
-        for number, meter, transaction_id, kind, written_at, body, _, hash_ in rows:
-            try:
-                record = Record(
-                    link=Link(number=number, hash=hash_),
-                    meter=meter,
-                    transaction_id=transaction_id,
-                    kind=RecordKind(kind),
-                    written_at=datetime.fromisoformat(written_at),
-                    body=json.loads(body),
-                )
-            except ValueError as err:
-                raise DamagedRecordError(number) from err
-            yield record
+        return map(_record, self._rows(query, values))
 
 
 type _Values = Mapping[str, str | int | None] | tuple[str, ...]
@@ -376,6 +425,7 @@ type _Values = Mapping[str, str | int | None] | tuple[str, ...]
 _STOPPED = """
 FROM record INDEXED BY record_stopped
 WHERE kind = 'stopped'
+    AND number > :after
     AND number < :before
     AND meter = coalesce(:meter, meter)
     AND transaction_id = coalesce(:transaction_id, transaction_id)
@@ -389,18 +439,41 @@ WHERE kind = 'stopped'
 """
 
 
-def _named(selection: Selection) -> dict[str, str | int | None]:
-    since, until = selection.since, selection.until
-    return {
-        "meter": selection.meter,
-        "transaction_id": selection.transaction_id,
-        "since": -MAX_NUMBER if since is None else int(since.timestamp()),
-        "until": MAX_NUMBER if until is None else int(until.timestamp()),
-        "says": json.dumps(selection.says),
-    }
+_SPAN = """
+SELECT coalesce(min(number), 0), coalesce(max(number), 0)
+FROM record INDEXED BY record_stopped_at
+WHERE kind = 'stopped'
+    AND unixepoch(written_at) >= :since
+    AND unixepoch(written_at) < :until
+"""
 
 
-def _sync_names_in(folder: Path) -> None:
+def _all(
+    lock: threading.Lock, connection: sqlite3.Connection, query: str, values: _Values
+) -> list[tuple[Any, ...]]:
+    try:
+        with lock:
+            return connection.execute(query, values).fetchall()
+    except sqlite3.Error as err:
+        raise ArchiveError(str(err)) from err
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    number, meter, transaction_id, kind, written_at, text, _, hash_ = row
+    try:
+        return Record(
+            link=Link(number=number, hash=hash_),
+            meter=meter,
+            transaction_id=transaction_id,
+            kind=RecordKind(kind),
+            written_at=datetime.fromisoformat(written_at),
+            text=text,
+        )
+    except ValueError as err:
+        raise DamagedRecordError(number) from err
+
+
+def sync_names_in(folder: Path) -> None:
     """Let a new folder outlast a power loss, as SQLite lets its files.
 
     File systems that cannot are left to do as well as they can, as SQLite does.

@@ -71,7 +71,9 @@ async def async_archive(hass: HomeAssistant) -> Archive:
         if (archive := hass.data.get(ARCHIVE)) is not None:
             return archive
         try:
-            archive = await hass.async_add_executor_job(Archive.open, _path(hass))
+            archive = await hass.async_add_executor_job(
+                Archive.open, archive_path(hass)
+            )
         except ArchiveError as err:
             health.unusable = str(err)
             health.changed()
@@ -92,7 +94,7 @@ async def async_archive(hass: HomeAssistant) -> Archive:
 async def async_check_archive(hass: HomeAssistant) -> None:
     """Walk the chain, and keep what was found; nobody who writes has to wait for it."""
     health = hass.data[ARCHIVE_HEALTH]
-    health.damage = await hass.async_add_executor_job(_damage, _path(hass))
+    health.damage = await hass.async_add_executor_job(_damage, archive_path(hass))
     health.checked = True
     health.changed()
 
@@ -106,5 +108,6 @@ def _damage(path: Path) -> str | None:
     return None if number is None else f"#{number}"
 
 
-def _path(hass: HomeAssistant) -> Path:
+def archive_path(hass: HomeAssistant) -> Path:
+    """Return where the archive is."""
     return Path(hass.config.path(_FILE))

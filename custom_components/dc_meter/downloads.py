@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
+import os
 from secrets import token_urlsafe
+from typing import BinaryIO
 
 from aiohttp import web
-from aiohttp.hdrs import CACHE_CONTROL, CONTENT_DISPOSITION
+from aiohttp.hdrs import CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE
 
-from homeassistant.components.http import KEY_HASS_USER, HomeAssistantView
+from homeassistant.components.http import KEY_HASS, KEY_HASS_USER, HomeAssistantView
 from homeassistant.components.http.auth import async_sign_path
 from homeassistant.core import HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
@@ -18,6 +20,8 @@ from homeassistant.util.hass_dict import HassKey
 from .const import DOMAIN
 
 LIFETIME = timedelta(minutes=10)
+_PART = 256 * 1024
+"""Bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +30,7 @@ class Download:
 
     name: str
     content_type: str
-    content: bytes
+    file: BinaryIO
     user_id: str | None
     """Who asked; None when it was no person."""
 
@@ -75,18 +79,27 @@ class DownloadView(HomeAssistantView):
         """Take the files that wait."""
         self._downloads = downloads
 
-    async def get(self, request: web.Request, key: str) -> web.Response:
+    async def get(self, request: web.Request, key: str) -> web.StreamResponse:
         """Return the file."""
         download = self._downloads.get(key)
         if download is None:
             return self.json_message("gone", HTTPStatus.NOT_FOUND)
         if download.user_id not in (None, request[KEY_HASS_USER].id):
             return self.json_message("not yours", HTTPStatus.FORBIDDEN)
-        return web.Response(
-            body=download.content,
-            content_type=download.content_type,
+        response = web.StreamResponse(
             headers={
+                CONTENT_TYPE: download.content_type,
                 CONTENT_DISPOSITION: f'attachment; filename="{download.name}"',
                 CACHE_CONTROL: "no-store",
             },
         )
+        response.content_length = os.fstat(download.file.fileno()).st_size
+        await response.prepare(request)
+        read = request.app[KEY_HASS].async_add_executor_job
+        place = 0
+        # By place, for it may be fetched twice at a time.
+        while part := await read(os.pread, download.file.fileno(), _PART, place):
+            await response.write(part)
+            place += len(part)
+        await response.write_eof()
+        return response

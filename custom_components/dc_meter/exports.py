@@ -1,18 +1,22 @@
 """Receipts as files, in the formats that tax offices, employers and customers can open."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import count
 import os
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import NamedTemporaryFile, TemporaryFile
+from typing import BinaryIO
 
+from .archive import sync_names_in
 from .const import DOMAIN
 from .export.parties import Parties
 from .export.safe_xml import safe_xml
 from .export.table import sessions_csv
-from .session import Account
+from .receipts import Receipts
 
 
 class ExportFormat(StrEnum):
@@ -30,72 +34,104 @@ class Export:
 
     name: str
     content_type: str
-    content: bytes
+    file: BinaryIO
+    """Without a name on the disk: it is gone when nobody has it open, whatever happens."""
+
     left_out: tuple[str, ...] = ()
 
     def write_into(self, folder: Path) -> Path:
-        """Write the file, never over another, for its owner alone. Raises ``OSError``."""
-        name = Path(self.name)
+        """Write the file, never over another, for its owner alone. Raises ``OSError``.
+
+        Under its name there is all of it, once it is on the disk, or an empty file.
+        """
+        path = self._reserve(folder)
+        try:
+            with NamedTemporaryFile(dir=folder, prefix=f".{path.name}-") as beside:
+                self.file.seek(0)
+                copyfileobj(self.file, beside)
+                beside.flush()
+                os.fsync(beside.fileno())
+                Path(beside.name).replace(path)
+        except BaseException:
+            path.unlink()
+            raise
+        sync_names_in(folder)
+        return path
+
+    def _reserve(self, folder: Path) -> Path:
+        path = folder / self.name
         for number in count(2):
             try:
-                descriptor = os.open(
-                    folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o600
-                )
+                path.touch(mode=0o600, exist_ok=False)
             except FileExistsError:
-                name = name.with_stem(f"{Path(self.name).stem}-{number}")
+                path = path.with_stem(f"{Path(self.name).stem}-{number}")
             else:
                 break
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(self.content)
-            file.flush()
-            os.fsync(descriptor)
-        return folder / name
+        return path
 
 
 def export(
-    kind: ExportFormat, accounts: Sequence[Account], parties: Parties, now: datetime
+    kind: ExportFormat,
+    receipts: Receipts,
+    parties: Parties,
+    now: datetime,
+    folder: Path,
 ) -> Export:
-    """Make the file. Made for a worker thread: a long statement takes its time."""
-    name, content_type, make = _FORMATS[kind]
-    content, left_out = make(accounts, parties, now)
+    """Make the file, on the disk of this folder. Raises ``ArchiveError`` and ``OSError``.
+
+    Made for a worker thread: a long statement takes its time.
+    """
+    suffix, content_type, write = _FORMATS[kind]
+    file = TemporaryFile(dir=folder)
+    left_out = write(receipts, parties, now, file)
+    file.flush()
     return Export(
-        name=f"{DOMAIN}-{now:%Y%m%dT%H%M%S}.{name}",
+        name=f"{DOMAIN}-{now:%Y%m%dT%H%M%S}.{suffix}",
         content_type=content_type,
-        content=content,
-        left_out=left_out,
+        file=file,
+        left_out=tuple(left_out),
     )
 
 
-type _Made = tuple[bytes, tuple[str, ...]]
+def _xml(
+    receipts: Receipts, parties: Parties, now: datetime, file: BinaryIO
+) -> list[str]:
+    left_out: list[str] = []
+    file.writelines(safe_xml(receipts, left_out))
+    return left_out
 
 
-def _xml(accounts: Sequence[Account], parties: Parties, now: datetime) -> _Made:
-    made = safe_xml(accounts)
-    return made.content, made.left_out
-
-
-def _csv(accounts: Sequence[Account], parties: Parties, now: datetime) -> _Made:
-    return sessions_csv(accounts, parties, dialect=parties.language), ()
+def _csv(
+    receipts: Receipts, parties: Parties, now: datetime, file: BinaryIO
+) -> list[str]:
+    file.writelines(sessions_csv(receipts, parties, dialect=parties.language))
+    return []
 
 
 # What sets type is large, and few ever ask for it: it is loaded when somebody does.
 
 
-def _pdf(accounts: Sequence[Account], parties: Parties, now: datetime) -> _Made:
+def _pdf(
+    receipts: Receipts, parties: Parties, now: datetime, file: BinaryIO
+) -> list[str]:
     from .export.pdf import statement
 
-    return statement(accounts, parties, created_at=now, with_receipts=True), ()
+    file.write(statement(receipts, parties, created_at=now, with_receipts=True))
+    return []
 
 
-def _zip(accounts: Sequence[Account], parties: Parties, now: datetime) -> _Made:
+def _zip(
+    receipts: Receipts, parties: Parties, now: datetime, file: BinaryIO
+) -> list[str]:
     from .export.bundle import bundle
 
-    return bundle(accounts, parties, created_at=now), ()
+    bundle(receipts, parties, file, created_at=now)
+    return []
 
 
 _FORMATS: dict[
     ExportFormat,
-    tuple[str, str, Callable[[Sequence[Account], Parties, datetime], _Made]],
+    tuple[str, str, Callable[[Receipts, Parties, datetime, BinaryIO], list[str]]],
 ] = {
     ExportFormat.SAFE_XML: ("xml", "application/xml", _xml),
     ExportFormat.CSV: ("csv", "text/csv", _csv),

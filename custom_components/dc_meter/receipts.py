@@ -1,16 +1,30 @@
 """Find receipts in the archive, judged by the keys their meters are and were trusted by."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
+import logging
+from time import sleep
+from typing import override
 
-from .archive import Archive, RecordKind, Selection
+from .archive import (
+    MAX_NUMBER,
+    Archive,
+    DamagedRecordError,
+    Record,
+    RecordKind,
+    Selection,
+)
 from .metering.verdict import Objection, Reason, Verdict, judge
 from .session import Account, decode
 
-_AT_ONCE = 500
-"""Records read while whoever wants to write waits."""
+_LOGGER = logging.getLogger(__name__)
+
+_BREATH_AFTER = 10
+_BREATH_S = 0.00005
+"""How often and how long an export stands aside, so that the other threads need not wait
+until the interpreter interrupts it: that takes 5 ms, at each of an append's steps."""
 
 _USERS = "$.session.request.identification_data", "$.session.particulars.client_id"
 _VERDICT = "$.judgement.verdict"
@@ -44,65 +58,59 @@ class Page:
     """What to ask for the next page with; None when this is the last."""
 
 
+class Receipts(Iterable[Account]):
+    """The receipts asked for, oldest first: those that are there now.
+
+    Each time somebody goes through them they are read anew, a few at a time: however many
+    there are, they take no memory. Going through them and counting them may raise
+    ``ArchiveError``.
+    """
+
+    def __init__(self, archive: Archive, query: Query) -> None:
+        """Prepare."""
+        self._archive = archive
+        self._query = query
+        self._before = archive.last_number() + 1
+        self._keys = _TrustedKeys(archive)
+
+    @override
+    def __iter__(self) -> Iterator[Account]:
+        records = self._archive.stopped(
+            _selection(self._query), before=self._before, oldest_first=True
+        )
+        found = _fitting(self._query, _judged(records, self._keys))
+        for place, (_, account) in enumerate(found, 1):
+            yield account
+            if place % _BREATH_AFTER == 0:
+                sleep(_BREATH_S)
+
+    def __len__(self) -> int:
+        """Count them without reading more of them than has to be."""
+        selection = _selection(self._query)
+        known = self._archive.count_stopped(selection, before=self._before)
+        if self._query.verdict is None:
+            return known
+        selection = replace(selection, says=(*selection.says, _KEY_CHANGED))
+        records = self._archive.stopped(selection, before=self._before)
+        in_doubt = list(_judged(records, self._keys))
+        return known - len(in_doubt) + len(list(_fitting(self._query, in_doubt)))
+
+
 def page(
-    archive: Archive, query: Query, *, limit: int, before: int | None = None
+    archive: Archive, query: Query, *, limit: int, before: int = MAX_NUMBER
 ) -> Page:
     """Return the newest receipts, or the newest before a record's number.
 
     Raises ``ArchiveError``.
     """
-    found = list(islice(_found(archive, query, limit + 1, before), limit + 1))
+    records = archive.stopped(_selection(query), before=before)
+    judged = _fitting(query, _judged(records, _TrustedKeys(archive)))
+    found = list(islice(judged, limit + 1))
     shown = found[:limit]
     return Page(
         accounts=tuple(account for _, account in shown),
         before=shown[-1][0] if len(found) > limit else None,
     )
-
-
-def find(archive: Archive, query: Query) -> list[Account]:
-    """Return the accounts of finished sessions, oldest first. Raises ``ArchiveError``."""
-    return [account for _, account in _found(archive, query)][::-1]
-
-
-def count(archive: Archive, query: Query) -> int:
-    """Return how many receipts ``find`` would. Raises ``ArchiveError``."""
-    selection = _selection(query)
-    known = archive.count_stopped(selection)
-    if query.verdict is None:
-        return known
-    in_doubt = replace(selection, says=(*selection.says, _KEY_CHANGED))
-    return known - sum(
-        not _fits(account, query) for _, account in _judged(archive, in_doubt)
-    )
-
-
-def _found(
-    archive: Archive, query: Query, at_once: int = _AT_ONCE, before: int | None = None
-) -> Iterator[tuple[int, Account]]:
-    """Yield receipts, newest first, with the numbers of their records."""
-    for number, account in _judged(archive, _selection(query), at_once, before):
-        if _fits(account, query):
-            yield number, account
-
-
-def _judged(
-    archive: Archive,
-    selection: Selection,
-    at_once: int = _AT_ONCE,
-    before: int | None = None,
-) -> Iterator[tuple[int, Account]]:
-    keys: dict[str, tuple[str, ...]] = {}
-    while records := archive.stopped(
-        selection, limit=min(at_once, _AT_ONCE), before=before
-    ):
-        for record in records:
-            if record.meter not in keys:
-                keys[record.meter] = tuple(
-                    str(key.body["public_key"])
-                    for key in archive.of_kind(record.meter, RecordKind.KEY)
-                )
-            yield record.link.number, judged_anew(decode(record), keys[record.meter])
-        before = records[-1].link.number
 
 
 def _selection(query: Query) -> Selection:
@@ -121,15 +129,54 @@ def _selection(query: Query) -> Selection:
     )
 
 
-def _fits(account: Account, query: Query) -> bool:
-    """Tell whether a receipt that was selected is of the verdict asked for."""
-    judgement = account.judgement
-    return query.verdict is None or (
-        judgement is not None and judgement.verdict is query.verdict
-    )
+def _fitting(
+    query: Query, accounts: Iterable[tuple[int, Account]]
+) -> Iterator[tuple[int, Account]]:
+    """Yield those that are of the verdict asked for."""
+    for number, account in accounts:
+        judgement = account.judgement
+        if query.verdict is None or (
+            judgement is not None and judgement.verdict is query.verdict
+        ):
+            yield number, account
 
 
-def judged_anew(account: Account, keys: tuple[str, ...]) -> Account:
+def _judged(
+    records: Iterable[Record], keys: _TrustedKeys
+) -> Iterator[tuple[int, Account]]:
+    """Yield the numbers of records and their accounts, judged by the keys of now."""
+    for record in records:
+        yield record.link.number, judged_anew(decode(record), keys.of(record.meter))
+
+
+class _TrustedKeys:
+    """The keys that meters are and were trusted by, read when they are asked for."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._known: dict[str, tuple[str, ...]] = {}
+
+    def of(self, meter: str) -> Iterator[str]:
+        """Yield the keys of a meter; what is damaged is named and left out."""
+        if meter not in self._known:
+            self._known[meter] = tuple(self._read(meter))
+        yield from self._known[meter]
+
+    def _read(self, meter: str) -> Iterator[str]:
+        archive = self._archive
+        for number, key in archive.texts(meter, RecordKind.KEY, "$.public_key"):
+            if key is not None:
+                yield key
+            elif number not in archive.damaged:
+                archive.damaged.add(number)
+                _LOGGER.warning(
+                    "Receipts of %s are judged without one of its keys: %s",
+                    meter,
+                    DamagedRecordError(number),
+                )
+
+
+def judged_anew(account: Account, keys: Iterable[str]) -> Account:
     """Judge again what was made with a key that has become trusted since."""
     receipt = account.session.receipt
     if (

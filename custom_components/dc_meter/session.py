@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from mashumaro import field_options
-from mashumaro.codecs import BasicDecoder, BasicEncoder
+from mashumaro.codecs import BasicEncoder
+from mashumaro.codecs.orjson import ORJSONDecoder
 
 from .archive import DamagedRecordError, Link, Record
 from .metering.meter import MeterIdentity, Snapshot, TransactionRequest
@@ -178,7 +179,7 @@ class Account:
 
 
 _encoder = BasicEncoder(Account)
-_decoder = BasicDecoder(Account)
+_decoder = ORJSONDecoder(Account)
 
 
 def encode(account: Account) -> dict[str, Any]:
@@ -193,7 +194,7 @@ def decode(record: Record) -> Account:
     Raises ``DamagedRecordError``.
     """
     try:
-        account = _decoder.decode(record.body)
+        account = _decoder.decode(record.text)
     except (AttributeError, LookupError, TypeError, ValueError) as err:
         raise DamagedRecordError(record.link.number) from err
     return replace(account, record=record.link)

@@ -168,7 +168,7 @@ async def receipts(
                 archive,
                 Query(meter=entry.unique_id),
                 limit=message["limit"],
-                before=message["cursor"],
+                before=message["cursor"] or MAX_NUMBER,
             )
         )
     connection.send_result(

@@ -37,7 +37,7 @@ def rows(content: bytes, separator: str) -> list[dict[str, str]]:
 
 def row(account: Account, dialect: Language = Language.ENGLISH) -> dict[str, str]:
     """Return the line of a session."""
-    content = sessions_csv([account], PARTIES, dialect=dialect)
+    content = b"".join(sessions_csv([account], PARTIES, dialect=dialect))
     (only,) = rows(content, SEPARATORS[dialect])
     return only
 
@@ -76,7 +76,9 @@ def test_an_english_spreadsheet_reads_a_session() -> None:
 
 
 def test_a_german_spreadsheet_reads_a_session() -> None:
-    content = sessions_csv([dct1_account()], GERMAN_PARTIES, dialect=Language.GERMAN)
+    content = b"".join(
+        sessions_csv([dct1_account()], GERMAN_PARTIES, dialect=Language.GERMAN)
+    )
     (session,) = rows(content, ";")
     assert session["Bezug (kWh)"] == "23,456"
     assert session["Betrag"] == "9,85"
@@ -90,7 +92,7 @@ def test_a_german_spreadsheet_reads_a_session() -> None:
 
 @pytest.mark.parametrize("dialect", Language)
 def test_spreadsheets_know_character_set_and_lines(dialect: Language) -> None:
-    content = sessions_csv([unsigned_account()], PARTIES, dialect=dialect)
+    content = b"".join(sessions_csv([unsigned_account()], PARTIES, dialect=dialect))
     assert content.startswith(b"\xef\xbb\xbf")
     assert content.count(b"\r\n") == content.count(b"\n") == 2
 
@@ -191,7 +193,7 @@ FORMULAS = (
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_text_is_taken_for_a_formula(text: str, dialect: Language) -> None:
     """Also not by a spreadsheet of the other country, which cuts lines elsewhere."""
-    content = sessions_csv([texts(text)], PARTIES, dialect=dialect)
+    content = b"".join(sessions_csv([texts(text)], PARTIES, dialect=dialect))
     for separator in (",", ";", "\t", "|"):
         read = csv.reader(
             io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=separator

@@ -1,8 +1,11 @@
 """Receipts handed out: as files to download, and into folders, to those who may have them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 import io
 from pathlib import Path
+import random
+from tempfile import TemporaryFile
 from typing import Any
 import xml.etree.ElementTree as ET
 
@@ -14,6 +17,8 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 import voluptuous as vol
 
 from custom_components.dc_meter.const import DOMAIN
+from custom_components.dc_meter.downloads import Download, async_offer
+from custom_components.dc_meter.exports import Export
 from homeassistant.auth.models import User
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -98,6 +103,39 @@ async def test_an_export_is_written_into_an_allowed_folder_and_no_other(
     with pytest.raises(HomeAssistantError) as failure:
         await export(hass, format="csv", folder=str(tmp_path / "missing"))
     assert failure.value.translation_key == "folder_not_writable"
+
+
+async def test_a_download_may_be_fetched_twice_at_a_time(
+    hass: HomeAssistant, receipt: dict[str, Any], hass_client: ClientSessionGenerator
+) -> None:
+    """Neither gets what is the other's part; and nothing of it has a name on the disk."""
+    content = random.Random(0).randbytes(3_000_000)
+    file = await hass.async_add_executor_job(TemporaryFile)
+    await hass.async_add_executor_job(file.write, content)
+    download = Download(name="x.bin", content_type="text/csv", file=file, user_id=None)
+    url, _ = await async_offer(hass, download)
+    client = await hass_client()
+
+    async def fetch() -> bytes:
+        answer = await client.get(url.partition("?")[0])
+        assert answer.content_type == "text/csv"
+        assert answer.content_length == len(content)
+        return await answer.read()
+
+    assert await asyncio.gather(fetch(), fetch()) == [content, content]
+
+
+async def test_a_file_that_cannot_be_written_whole_is_not_there(
+    hass: HomeAssistant, tmp_path: Path
+) -> None:
+    """Half a statement would be taken for one."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with (tmp_path / "unreadable").open("wb") as file:
+        made = Export(name="x.csv", content_type="text/csv", file=file)
+        with pytest.raises(OSError, match="read"):
+            await hass.async_add_executor_job(made.write_into, folder)
+    assert not list(folder.iterdir())
 
 
 async def test_exports_of_one_second_do_not_meet_in_a_folder(

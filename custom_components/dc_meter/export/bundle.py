@@ -1,12 +1,12 @@
 """Everything at once: a ZIP with each session's receipt, what was signed, and the means to check it."""
 
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-import io
 import json
 from pathlib import Path
 import re
+from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -23,7 +23,7 @@ from .entry import Entry
 from .parties import Parties
 from .pdf import receipt, statement
 from .readme import readme
-from .safe_xml import safe_xml
+from .safe_xml import is_expressible, safe_xml
 from .table import sessions_csv
 
 _VERIFIER = Path(__file__).with_name("verify_dct1.py")
@@ -31,61 +31,70 @@ _LONGEST_NAME = 40
 
 
 def bundle(
-    accounts: Sequence[Account], parties: Parties, *, created_at: datetime
-) -> bytes:
-    """Return the ZIP. The same input gives the same bytes."""
-    archive = io.BytesIO()
-    with ZipFile(archive, "w") as zip_file:
+    accounts: Iterable[Account],
+    parties: Parties,
+    file: BinaryIO,
+    *,
+    created_at: datetime,
+) -> None:
+    """Write the ZIP. The same input gives the same bytes.
+
+    The accounts are gone through several times, so that no more than one is in memory.
+    """
+    with ZipFile(file, "w") as zip_file:
         for name, content in _files(accounts, parties, created_at):
             # An entry without a date of its own has the first one ZIP knows.
             entry = ZipInfo(name)
             entry.compress_type = ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             entry.create_system = 3
-            zip_file.writestr(entry, content)
-    return archive.getvalue()
+            with zip_file.open(entry, "w") as part:
+                part.writelines(content)
 
 
 def _files(
-    accounts: Sequence[Account], parties: Parties, created_at: datetime
-) -> Iterator[tuple[str, bytes]]:
-    safe = safe_xml(accounts)
-    has_blocks = any(
-        value.encoding_method != OCMF
-        for account in accounts
-        for value in Entry.of(account).signed_values
-    )
+    accounts: Iterable[Account], parties: Parties, created_at: datetime
+) -> Iterator[tuple[str, Iterable[bytes]]]:
+    has_ocmf = has_blocks = False
+    left_out = 0
+    for account in accounts:
+        if is_expressible(account):
+            has_ocmf = True
+        else:
+            left_out += 1
+        has_blocks |= any(
+            value.encoding_method != OCMF for value in Entry.of(account).signed_values
+        )
     yield (
         "README.txt",
-        readme(
-            parties.language,
-            has_blocks=has_blocks,
-            has_ocmf=bool(safe.receipts),
-            left_out=len(safe.left_out),
-        ),
+        [
+            readme(
+                parties.language,
+                has_blocks=has_blocks,
+                has_ocmf=has_ocmf,
+                left_out=left_out,
+            )
+        ],
     )
-    yield (
-        "sessions.csv",
-        sessions_csv(accounts, parties, dialect=parties.language),
-    )
-    yield "statement.pdf", statement(accounts, parties, created_at=created_at)
-    if safe.receipts:
-        yield "safe.xml", safe.content
+    yield "sessions.csv", sessions_csv(accounts, parties, dialect=parties.language)
+    yield "statement.pdf", [statement(accounts, parties, created_at=created_at)]
+    if has_ocmf:
+        yield "safe.xml", safe_xml(accounts, [])
     if has_blocks:
-        yield _VERIFIER.name, _VERIFIER.read_bytes()
+        yield _VERIFIER.name, [_VERIFIER.read_bytes()]
     for number, account in enumerate(accounts, 1):
         folder = f"sessions/{number:04}_{_name(account.session.transaction_id)}"
         yield (
             f"{folder}/receipt.pdf",
-            receipt(account, parties, created_at=created_at),
+            [receipt(account, parties, created_at=created_at)],
         )
         if account.session.receipt is not None:
             yield (
                 f"{folder}/{RECEIPT_IN_ZIP}",
-                json.dumps(account_data(account), indent=2).encode(),
+                [json.dumps(account_data(account), indent=2).encode()],
             )
         for name, content in _signed(account):
-            yield f"{folder}/{name}", content
+            yield f"{folder}/{name}", [content]
 
 
 def _name(transaction_id: str) -> str:

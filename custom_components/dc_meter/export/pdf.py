@@ -1,6 +1,7 @@
 """Receipts on paper: one session, or a statement of many. The same input gives the same bytes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from decimal import Decimal
 
@@ -33,20 +34,41 @@ def receipt(account: Account, parties: Parties, *, created_at: datetime) -> byte
 
 
 def statement(
-    accounts: Sequence[Account],
+    accounts: Iterable[Account],
     parties: Parties,
     *,
     created_at: datetime,
     with_receipts: bool = False,
 ) -> bytes:
-    """Return a table of sessions with totals, and then their receipts if wanted."""
-    entries = [Entry.of(account) for account in accounts]
+    """Return a table of sessions with totals, and then their receipts if wanted.
+
+    The accounts are gone through several times, so that no more than one is in memory.
+    """
     sheet = _Sheet(parties, created_at)
-    sheet.add_statement(entries)
+    sheet.add_statement(accounts)
     if with_receipts:
-        for entry in entries:
-            sheet.add_receipt(entry)
+        for account in accounts:
+            sheet.add_receipt(Entry.of(account))
     return sheet.content
+
+
+@dataclass(kw_only=True, slots=True)
+class _Total:
+    """What sessions come to; None where no energy is known."""
+
+    sessions: int = 0
+    import_wh: Decimal | None = None
+    export_wh: Decimal | None = None
+    costs: dict[str, Decimal] = field(default_factory=dict)
+
+    def add(self, entry: Entry) -> None:
+        self.sessions += 1
+        self.import_wh = _sum(self.import_wh, entry.imported.energy_wh)
+        self.export_wh = _sum(self.export_wh, entry.exported.energy_wh)
+        price, cost = entry.price, entry.account.cost
+        if price is not None and cost is not None:
+            before = self.costs.get(price.currency, Decimal(0))
+            self.costs[price.currency] = before + cost
 
 
 class _Sheet:
@@ -98,12 +120,18 @@ class _Sheet:
                 paper.sentences([words.more.format(count=len(more))])
         self._signed(entry)
 
-    def add_statement(self, entries: Sequence[Entry]) -> None:
+    def add_statement(self, accounts: Iterable[Account]) -> None:
         words, paper = self._words, self._paper
         paper.head(words.statement, self._parties.title, self._created)
-        paper.columns([*self._names(), (words.period, self._period(entries))])
+        paper.columns([*self._names(), (words.period, self._period(accounts))])
         self._head_of_sessions()
-        for entry in entries:
+        total, billable = _Total(), _Total()
+        unknown = 0
+        for entry in map(Entry.of, accounts):
+            total.add(entry)
+            if entry.billable:
+                billable.add(entry)
+            unknown += entry.imported.energy_wh is None
             if not paper.has_room(6):
                 paper.add_page()
                 self._head_of_sessions()
@@ -128,9 +156,8 @@ class _Sheet:
                 dot=_colour(entry),
             )
         paper.ln(1.5)
-        self._total(words.total, entries)
-        self._total(words.total_billable, [one for one in entries if one.billable])
-        unknown = sum(entry.imported.energy_wh is None for entry in entries)
+        self._total(words.total, total)
+        self._total(words.total_billable, billable)
         if unknown:
             paper.ln(3)
             paper.sentences([words.unknown_energies.format(count=unknown)])
@@ -218,16 +245,11 @@ class _Sheet:
             colour=GREY,
         )
 
-    def _total(self, label: str, entries: Sequence[Entry]) -> None:
+    def _total(self, label: str, total: _Total) -> None:
         words, paper = self._words, self._paper
-        costs: dict[str, Decimal] = {}
-        for entry in entries:
-            price, cost = entry.price, entry.account.cost
-            if price is not None and cost is not None:
-                costs[price.currency] = costs.get(price.currency, Decimal(0)) + cost
         lines = [
             f"{words.number(cost, 2)} {cut(currency, _LONGEST_CURRENCY)}"
-            for currency, cost in costs.items()
+            for currency, cost in total.costs.items()
         ] or [""]
         for place, line in enumerate(lines):
             if not paper.has_room(6):
@@ -236,12 +258,12 @@ class _Sheet:
             paper.table_row(
                 (
                     label if first else "",
-                    f"{words.sessions}: {words.number(Decimal(len(entries)))}"
+                    f"{words.sessions}: {words.number(Decimal(total.sessions))}"
                     if first
                     else "",
                     "",
-                    _sum(words, (e.imported for e in entries)) if first else "",
-                    _sum(words, (e.exported for e in entries)) if first else "",
+                    _kwh(words, total.import_wh) if first else "",
+                    _kwh(words, total.export_wh) if first else "",
                     line,
                     "",
                     "",
@@ -257,18 +279,18 @@ class _Sheet:
         local = moment.astimezone(self._parties.time_zone)
         return f"{local:{self._words.date_format} %H:%M}"
 
-    def _period(self, entries: Sequence[Entry]) -> str:
-        days = [
-            moment.astimezone(self._parties.time_zone)
-            for entry in entries
-            for moment in (entry.begins_at, entry.ends_at)
-            if moment is not None
-        ]
+    def _period(self, accounts: Iterable[Account]) -> str:
+        days: list[datetime] = []
+        for entry in map(Entry.of, accounts):
+            days += (
+                moment.astimezone(self._parties.time_zone)
+                for moment in (entry.begins_at, entry.ends_at)
+                if moment is not None
+            )
+            days = [min(days), max(days)] if days else []
         if not days:
             return ""
-        first, last = (
-            f"{day:{self._words.date_format}}" for day in (min(days), max(days))
-        )
+        first, last = (f"{day:{self._words.date_format}}" for day in days)
         return first if first == last else f"{first} \u2013 {last}"
 
 
@@ -343,9 +365,10 @@ def _with_unit(number: str) -> str:
     return number and f"{number} kWh"
 
 
-def _sum(words: Words, registers: Iterable[Register]) -> str:
-    known = [one.energy_wh for one in registers if one.energy_wh is not None]
-    return _kwh(words, sum(known, Decimal(0))) if known else ""
+def _sum(before: Decimal | None, energy_wh: Decimal | None) -> Decimal | None:
+    if energy_wh is None:
+        return before
+    return energy_wh if before is None else before + energy_wh
 
 
 def _listed(words: Words, covered: Iterable[Covered]) -> str:

@@ -14,8 +14,8 @@ What its parser (version 1.4.1) asks for and this file gives:
   sign verifies only where that is UTF-8 (``-Dfile.encoding=UTF-8``).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from itertools import count
 import json
 import re
 from xml.sax.saxutils import escape, quoteattr
@@ -44,42 +44,35 @@ _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 """What XML 1.0 cannot carry in any way."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SafeXml:
-    """The file, and what is in it."""
-
-    content: bytes
-    receipts: int
-    left_out: tuple[str, ...]
-    """Transaction ids of the sessions it cannot express: a DCT1's, and unsigned ones."""
-
-
-def safe_xml(accounts: Sequence[Account]) -> SafeXml:
-    """Write the OCMF receipts among these."""
-    elements: list[str] = []
-    receipts = 0
-    left_out = []
-    for account in accounts:
-        entry = Entry.of(account)
-        values = entry.signed_values
-        if (
-            account.session.receipt is None
-            or any(value.encoding_method != OCMF for value in values)
-            or any(_NOT_IN_XML.search(value.signed_meter_data) for value in values)
-        ):
-            left_out.append(entry.transaction_id)
-            continue
-        receipts += 1
-        elements += _values(entry, number=receipts)
-    document = "\n".join(
-        ('<?xml version="1.0" encoding="UTF-8"?>', "<values>", *elements, "</values>\n")
+def is_expressible(account: Account) -> bool:
+    """Tell whether the XML has a form for a session: not for a DCT1's, nor an unsigned one."""
+    return account.session.receipt is not None and all(
+        value.encoding_method == OCMF
+        and not _NOT_IN_XML.search(value.signed_meter_data)
+        for value in Entry.of(account).signed_values
     )
+
+
+def safe_xml(accounts: Iterable[Account], left_out: list[str]) -> Iterator[bytes]:
+    """Yield the file, with the OCMF receipts among these.
+
+    ``left_out`` gets the transaction ids of the sessions that it cannot express.
+    """
     # Nothing but ASCII: it reads the same in whatever character set a program assumes.
-    return SafeXml(
-        content=document.encode("ascii", "xmlcharrefreplace"),
-        receipts=receipts,
-        left_out=tuple(left_out),
-    )
+    for line in _lines(accounts, left_out):
+        yield f"{line}\n".encode("ascii", "xmlcharrefreplace")
+
+
+def _lines(accounts: Iterable[Account], left_out: list[str]) -> Iterator[str]:
+    yield '<?xml version="1.0" encoding="UTF-8"?>'
+    yield "<values>"
+    numbers = count(1)
+    for account in accounts:
+        if is_expressible(account):
+            yield from _values(Entry.of(account), number=next(numbers))
+        else:
+            left_out.append(account.session.transaction_id)
+    yield "</values>"
 
 
 def _values(entry: Entry, *, number: int) -> Iterator[str]:

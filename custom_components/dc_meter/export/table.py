@@ -1,10 +1,10 @@
 """Sessions as CSV that spreadsheets open as it is: one line a session, and no formula."""
 
-from collections.abc import Callable, Iterator, Sequence
+import codecs
+from collections.abc import Callable, Iterable, Iterator
 import csv
 from datetime import datetime
 from decimal import Decimal
-import io
 import json
 import re
 
@@ -16,30 +16,36 @@ from .words import WORDS, Words
 
 _SEPARATORS = {Language.ENGLISH: ",", Language.GERMAN: ";"}
 
-_FORMULA = re.compile(
-    r"""(^|[,;|\t\r\n])(?=[\s"']*[=+\-@\t\r\uff0b\uff0d\uff1d\uff20])"""
-)
+_SIGNS = r"[=+\-@\t\r\uff0b\uff0d\uff1d\uff20]"
+_SIGN = re.compile(_SIGNS)
+_FORMULA = re.compile(rf"""(^|[,;|\t\r\n])(?=[\s"']*{_SIGNS})""")
 """Where a spreadsheet may take text for a formula: at the begin of a cell, and behind a
 separator, for a spreadsheet of another country takes that for the begin of a cell."""
 
 
 def sessions_csv(
-    accounts: Sequence[Account], parties: Parties, *, dialect: Language
-) -> bytes:
-    """Write UTF-8 with its mark and CRLF. ``dialect`` is the spreadsheet's country.
+    accounts: Iterable[Account], parties: Parties, *, dialect: Language
+) -> Iterator[bytes]:
+    """Yield the lines, UTF-8 with its mark and CRLF. ``dialect`` is the spreadsheet's country.
 
     English has commas and a decimal point, German semicolons and a decimal comma. The
     headings are in the parties' language.
     """
     words = WORDS[parties.language]
     columns = list(_columns(words, parties))
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, delimiter=_SEPARATORS[dialect], lineterminator="\r\n")
-    writer.writerow(heading for heading, _ in columns)
+    writer = csv.writer(_Line(), delimiter=_SEPARATORS[dialect], lineterminator="\r\n")
+    yield codecs.BOM_UTF8
+    yield writer.writerow(heading for heading, _ in columns)
     for account in accounts:
         entry = Entry.of(account)
-        writer.writerow(_cell(value(entry), dialect) for _, value in columns)
-    return text.getvalue().encode("utf-8-sig", "replace")
+        yield writer.writerow(_cell(value(entry), dialect) for _, value in columns)
+
+
+class _Line:
+    """What a line is written into: the writer returns what ``write`` does."""
+
+    def write(self, line: str) -> bytes:
+        return line.encode("utf-8", "replace")
 
 
 def _cell(value: str | Decimal | None, dialect: Language) -> str:
@@ -49,7 +55,8 @@ def _cell(value: str | Decimal | None, dialect: Language) -> str:
         case Decimal():
             mark = WORDS[dialect].decimal_mark
             return f"{value:f}".replace(".", mark)
-    return _FORMULA.sub(r"\1'", value)
+    # Few cells have such a sign at all, and that is soon seen.
+    return _FORMULA.sub(r"\1'", value) if _SIGN.search(value) else value
 
 
 type _Column = tuple[str, Callable[[Entry], str | Decimal | None]]
