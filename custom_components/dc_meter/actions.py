@@ -387,11 +387,22 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             raise ServiceValidationError(
                 translation_domain=DOMAIN, translation_key="nothing_to_export"
             )
+        kind: ExportFormat = call.data["format"]
+        if kind.most is not None and total > kind.most:
+            raise ServiceValidationError(
+                translation_domain=DOMAIN,
+                translation_key="too_many_receipts",
+                translation_placeholders={
+                    "number": str(total),
+                    "format": kind,
+                    "limit": str(kind.most),
+                },
+            )
         own_folder = archive_path(hass).parent
         with translated_errors(), _disk_errors(own_folder):
             made = await hass.async_add_executor_job(
                 export,
-                call.data["format"],
+                kind,
                 receipts,
                 Parties(
                     issuer=call.data.get("issuer", hass.config.location_name),
@@ -407,7 +418,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             raise ServiceValidationError(
                 translation_domain=DOMAIN,
                 translation_key="nothing_in_format",
-                translation_placeholders={"format": call.data["format"]},
+                translation_placeholders={"format": kind},
             )
         response: dict[str, Any] = {
             "file_name": made.name,

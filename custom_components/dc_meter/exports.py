@@ -18,6 +18,10 @@ from .export.safe_xml import safe_xml
 from .export.table import sessions_csv
 from .receipts import Receipts
 
+_MOST_PAGES = 5_000
+"""Each session is set on a page, for 12 ms of a fast processor. Until the number of the last is
+known, a PDF keeps 12 kB of each page in memory, a ZIP 4 kB of each session."""
+
 
 class ExportFormat(StrEnum):
     """What can be made of receipts."""
@@ -26,6 +30,11 @@ class ExportFormat(StrEnum):
     CSV = "csv"
     PDF = "pdf"
     ZIP = "zip"
+
+    @property
+    def most(self) -> int | None:
+        """How many sessions it takes; None where there may be any number."""
+        return _MOST_PAGES if self in (ExportFormat.PDF, ExportFormat.ZIP) else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

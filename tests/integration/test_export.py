@@ -16,6 +16,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 import voluptuous as vol
 
+from custom_components.dc_meter import exports
 from custom_components.dc_meter.const import DOMAIN
 from custom_components.dc_meter.downloads import Download, async_offer
 from custom_components.dc_meter.exports import Export
@@ -202,6 +203,22 @@ async def test_nothing_makes_no_file(
     with pytest.raises(ServiceValidationError) as refusal:
         await export(hass, format="csv", user="nobody")
     assert refusal.value.translation_key == "nothing_to_export"
+
+
+@pytest.mark.parametrize("kind", ["pdf", "zip"])
+async def test_more_than_a_format_takes_is_refused(
+    hass: HomeAssistant,
+    receipt: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    """Where each session takes memory, rather than all of it; the others take any number."""
+    monkeypatch.setattr(exports, "_MOST_PAGES", 0)
+    with pytest.raises(ServiceValidationError) as refusal:
+        await export(hass, format=kind)
+    assert refusal.value.translation_key == "too_many_receipts"
+    for other in ("csv", "safe_xml"):
+        assert (await export(hass, format=other))["receipts"] == 1
 
 
 async def test_what_a_format_cannot_express_is_named(

@@ -134,7 +134,7 @@ def _strict(
     readings = [
         encode_dss_signature(r, s) for r, s in parse_signature(record.signature, scheme)
     ]
-    if key is None:
+    if key is None or len(readings) == 1:
         return readings[0]
     return next(
         (

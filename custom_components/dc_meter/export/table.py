@@ -38,7 +38,7 @@ def sessions_csv(
     yield writer.writerow(heading for heading, _ in columns)
     for account in accounts:
         entry = Entry.of(account)
-        yield writer.writerow(_cell(value(entry), dialect) for _, value in columns)
+        yield writer.writerow([_cell(value(entry), dialect) for _, value in columns])
 
 
 class _Line:

@@ -23,6 +23,7 @@ from .meter import KeyForm
 _DER_SEQUENCE = 0x30
 _DER_INTEGER = 0x02
 _UNCOMPRESSED = b"\x04"
+_HEX_DIGITS = frozenset(hexdigits)
 
 
 class UnknownAlgorithmError(ValueError):
@@ -238,7 +239,7 @@ def parse_signature(
 def _key_bytes(text: str) -> bytes:
     digits = "".join(text.split()).replace(":", "")
     try:
-        if all(digit in hexdigits for digit in digits):
+        if _HEX_DIGITS.issuperset(digits):
             return bytes.fromhex(digits)
         return b64decode("".join(text.split()), validate=True)
     except ValueError as err:
