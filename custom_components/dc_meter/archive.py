@@ -288,7 +288,7 @@ class Archive:
         """Return the newest record of these kinds of a meter."""
         return next(
             self._records(
-                "SELECT * FROM record WHERE meter = ?"
+                f"SELECT {_COLUMNS} FROM record WHERE meter = ?"
                 " AND kind IN (SELECT value FROM json_each(?))"
                 " ORDER BY number DESC LIMIT 1",
                 (meter, json.dumps(sorted(kinds))),
@@ -311,7 +311,7 @@ class Archive:
         """
         named = self._named(selection, after, before)
         bound, order = ("after", "ASC") if oldest_first else ("before", "DESC")
-        query = f"SELECT * {_STOPPED} ORDER BY number {order} LIMIT {_AT_ONCE}"
+        query = f"SELECT {_COLUMNS} {_STOPPED} ORDER BY number {order} LIMIT {_AT_ONCE}"
         while rows := self._search(query, named):
             for row in rows:
                 yield _record(row)
@@ -369,7 +369,7 @@ class Archive:
         """Return the records of one transaction, oldest first."""
         return tuple(
             self._records(
-                "SELECT * FROM record WHERE meter = ? AND transaction_id = ?"
+                f"SELECT {_COLUMNS} FROM record WHERE meter = ? AND transaction_id = ?"
                 " ORDER BY number",
                 (meter, transaction_id),
             )
@@ -420,6 +420,8 @@ class Archive:
 
 type _Values = Mapping[str, str | int | None] | tuple[str, ...]
 
+_COLUMNS = "number, meter, transaction_id, kind, written_at, body, hash"
+
 # The index alone answers all but what a record says, so that old sessions cost no reading. The
 # planner would rather read the records.
 _STOPPED = """
@@ -459,7 +461,7 @@ def _all(
 
 
 def _record(row: tuple[Any, ...]) -> Record:
-    number, meter, transaction_id, kind, written_at, text, _, hash_ = row
+    number, meter, transaction_id, kind, written_at, text, hash_ = row
     try:
         return Record(
             link=Link(number=number, hash=hash_),

@@ -22,9 +22,9 @@ from .session import Account, decode
 _LOGGER = logging.getLogger(__name__)
 
 _BREATH_AFTER = 10
-_BREATH_S = 0.00005
-"""How often and how long an export stands aside, so that the other threads need not wait
-until the interpreter interrupts it: that takes 5 ms, at each of an append's steps."""
+_BREATH_S = 1e-6
+"""After how many receipts an export stands aside for a moment. Else every other thread waits until
+the interpreter interrupts it, which takes 5 ms, and an append does so at each of its steps."""
 
 _USERS = "$.session.request.identification_data", "$.session.particulars.client_id"
 _VERDICT = "$.judgement.verdict"
