@@ -180,14 +180,7 @@ class Archive:
             sync_names_in(path.parent.parent)
             with ExitStack() as opened:
                 connection, searching = (
-                    opened.enter_context(
-                        closing(
-                            sqlite3.connect(
-                                path, isolation_level=None, check_same_thread=False
-                            )
-                        )
-                    )
-                    for _ in range(2)
+                    opened.enter_context(closing(_connect(path))) for _ in range(2)
                 )
                 _prepare(connection)
                 opened.pop_all()
@@ -288,7 +281,7 @@ class Archive:
         """Return the newest record of these kinds of a meter."""
         return next(
             self._records(
-                f"SELECT {_COLUMNS} FROM record WHERE meter = ?"
+                "SELECT * FROM record WHERE meter = ?"
                 " AND kind IN (SELECT value FROM json_each(?))"
                 " ORDER BY number DESC LIMIT 1",
                 (meter, json.dumps(sorted(kinds))),
@@ -300,51 +293,47 @@ class Archive:
         self,
         selection: Selection,
         *,
-        after: int = 0,
         before: int = MAX_NUMBER,
         oldest_first: bool = False,
     ) -> Iterator[Record]:
-        """Go through the finished sessions between two records' numbers, newest first.
+        """Go through the finished sessions before a record's number, newest first.
 
-        They are read a few at a time, so it takes no more memory when there are many. Nothing
-        is held open in between: what is written meanwhile, before ``before``, is met as well.
+        They are read a few at a time, so it takes no more memory when there are many, and
+        nothing is held open in between.
         """
-        named = self._named(selection, after, before)
+        named = self._named(selection, before)
         bound, order = ("after", "ASC") if oldest_first else ("before", "DESC")
-        query = f"SELECT {_COLUMNS} {_STOPPED} ORDER BY number {order} LIMIT {_AT_ONCE}"
+        query = f"SELECT * {_STOPPED} ORDER BY number {order} LIMIT {_AT_ONCE}"
         while rows := self._search(query, named):
             for row in rows:
                 yield _record(row)
+            if len(rows) < _AT_ONCE:
+                break
             named[bound] = rows[-1][0]
 
-    def count_stopped(
-        self, selection: Selection, *, after: int = 0, before: int = MAX_NUMBER
-    ) -> int:
-        """Return how many finished sessions there are between two records' numbers."""
+    def count_stopped(self, selection: Selection, *, before: int = MAX_NUMBER) -> int:
+        """Return how many finished sessions there are before a record's number."""
         ((count,),) = self._search(
-            f"SELECT count(*) {_STOPPED}", self._named(selection, after, before)
+            f"SELECT count(*) {_STOPPED}", self._named(selection, before)
         )
         return int(count)
 
-    def _named(
-        self, selection: Selection, after: int, before: int
-    ) -> dict[str, str | int | None]:
-        named = {
+    def _named(self, selection: Selection, before: int) -> dict[str, str | int | None]:
+        since, until = selection.since, selection.until
+        named: dict[str, str | int | None] = {
             "meter": selection.meter,
             "transaction_id": selection.transaction_id,
-            "since": -MAX_NUMBER,
-            "until": MAX_NUMBER,
+            "since": -MAX_NUMBER if since is None else int(since.timestamp()),
+            "until": MAX_NUMBER if until is None else int(until.timestamp()),
             "says": json.dumps(selection.says),
+            "after": 0,
+            "before": before,
         }
-        if selection.since is not None:
-            named["since"] = int(selection.since.timestamp())
-        if selection.until is not None:
-            named["until"] = int(selection.until.timestamp())
-        if selection.since is not None or selection.until is not None:
-            # A month's records lie together, or nearly so.
+        if since is not None or until is not None:
+            # A month's records lie together, or nearly so: no others need be looked at.
             ((first, last),) = self._search(_SPAN, named)
-            after, before = max(after, first - 1), min(before, last + 1)
-        return {**named, "after": after, "before": before}
+            named.update(after=first - 1, before=min(before, last + 1))
+        return named
 
     def last_number(self) -> int:
         """Return the newest record's number; 0 when there is none."""
@@ -369,7 +358,7 @@ class Archive:
         """Return the records of one transaction, oldest first."""
         return tuple(
             self._records(
-                f"SELECT {_COLUMNS} FROM record WHERE meter = ? AND transaction_id = ?"
+                "SELECT * FROM record WHERE meter = ? AND transaction_id = ?"
                 " ORDER BY number",
                 (meter, transaction_id),
             )
@@ -420,8 +409,6 @@ class Archive:
 
 type _Values = Mapping[str, str | int | None] | tuple[str, ...]
 
-_COLUMNS = "number, meter, transaction_id, kind, written_at, body, hash"
-
 # The index alone answers all but what a record says, so that old sessions cost no reading. The
 # planner would rather read the records.
 _STOPPED = """
@@ -461,7 +448,7 @@ def _all(
 
 
 def _record(row: tuple[Any, ...]) -> Record:
-    number, meter, transaction_id, kind, written_at, text, hash_ = row
+    number, meter, transaction_id, kind, written_at, text, _, hash_ = row
     try:
         return Record(
             link=Link(number=number, hash=hash_),
@@ -473,6 +460,10 @@ def _record(row: tuple[Any, ...]) -> Record:
         )
     except ValueError as err:
         raise DamagedRecordError(number) from err
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
 
 def sync_names_in(folder: Path) -> None:

@@ -62,7 +62,7 @@ class Export:
                 os.fsync(beside.fileno())
                 Path(beside.name).replace(path)
         except BaseException:
-            path.unlink()
+            path.unlink(missing_ok=True)
             raise
         sync_names_in(folder)
         return path

@@ -78,9 +78,9 @@ class Receipts(Iterable[Account]):
         records = self._archive.stopped(
             _selection(self._query), before=self._before, oldest_first=True
         )
-        found = _fitting(self._query, _judged(records, self._keys))
-        for place, (_, account) in enumerate(found, 1):
-            yield account
+        for place, (_, account) in enumerate(_judged(records, self._keys), 1):
+            if _fits(account, self._query):
+                yield account
             if place % _BREATH_AFTER == 0:
                 sleep(_BREATH_S)
 
@@ -92,8 +92,10 @@ class Receipts(Iterable[Account]):
             return known
         selection = replace(selection, says=(*selection.says, _KEY_CHANGED))
         records = self._archive.stopped(selection, before=self._before)
-        in_doubt = list(_judged(records, self._keys))
-        return known - len(in_doubt) + len(list(_fitting(self._query, in_doubt)))
+        return known - sum(
+            not _fits(account, self._query)
+            for _, account in _judged(records, self._keys)
+        )
 
 
 def page(
@@ -104,8 +106,8 @@ def page(
     Raises ``ArchiveError``.
     """
     records = archive.stopped(_selection(query), before=before)
-    judged = _fitting(query, _judged(records, _TrustedKeys(archive)))
-    found = list(islice(judged, limit + 1))
+    judged = _judged(records, _TrustedKeys(archive))
+    found = list(islice((one for one in judged if _fits(one[1], query)), limit + 1))
     shown = found[:limit]
     return Page(
         accounts=tuple(account for _, account in shown),
@@ -129,16 +131,12 @@ def _selection(query: Query) -> Selection:
     )
 
 
-def _fitting(
-    query: Query, accounts: Iterable[tuple[int, Account]]
-) -> Iterator[tuple[int, Account]]:
-    """Yield those that are of the verdict asked for."""
-    for number, account in accounts:
-        judgement = account.judgement
-        if query.verdict is None or (
-            judgement is not None and judgement.verdict is query.verdict
-        ):
-            yield number, account
+def _fits(account: Account, query: Query) -> bool:
+    """Tell whether a receipt that was selected is of the verdict asked for."""
+    judgement = account.judgement
+    return query.verdict is None or (
+        judgement is not None and judgement.verdict is query.verdict
+    )
 
 
 def _judged(
