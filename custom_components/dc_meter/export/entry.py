@@ -13,6 +13,8 @@ from custom_components.dc_meter.session import Account, Price
 _EXACT = Context(prec=64)
 """More digits than any register can have."""
 
+_TO_THE_WH = Decimal("0.000")
+
 
 class TimeSource(StrEnum):
     """By whose clock begin and end are told."""
@@ -126,9 +128,7 @@ def _registers(account: Account) -> list[Register]:
     return [_register(*ways) for ways in zip(signed, read, strict=True)]
 
 
-def _register(
-    proved: tuple[Decimal | None, ...], read: tuple[Decimal | None, ...]
-) -> Register:
+def _register(proved: list[Decimal | None], read: list[Decimal | None]) -> Register:
     signed = proved[-1] is not None
     begin, end, energy = proved if signed else read
     return Register(begin_wh=begin, end_wh=end, energy_wh=energy, signed=signed)
@@ -141,16 +141,14 @@ class _Energies(Protocol):
     def energy_export_wh(self) -> Decimal | None: ...
 
 
-def _side_by_side(
-    *sources: _Energies | None,
-) -> list[tuple[Decimal | None, ...]]:
+def _side_by_side(*sources: _Energies | None) -> list[list[Decimal | None]]:
     """Return the import of each source, and the export of each."""
     return [
-        tuple(None if one is None else one.energy_import_wh for one in sources),
-        tuple(None if one is None else one.energy_export_wh for one in sources),
+        [None if one is None else one.energy_import_wh for one in sources],
+        [None if one is None else one.energy_export_wh for one in sources],
     ]
 
 
 def kwh(energy_wh: Decimal) -> Decimal:
     """Return exact kilowatt-hours, written to the Wh or finer."""
-    return _EXACT.add(_EXACT.scaleb(energy_wh, -3), Decimal("0.000"))
+    return _EXACT.add(_EXACT.scaleb(energy_wh, -3), _TO_THE_WH)

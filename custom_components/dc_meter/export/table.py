@@ -49,12 +49,10 @@ class _Line:
 
 
 def _cell(value: str | Decimal | None, dialect: Language) -> str:
-    match value:
-        case None:
-            return ""
-        case Decimal():
-            mark = WORDS[dialect].decimal_mark
-            return f"{value:f}".replace(".", mark)
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return f"{value:f}".replace(".", WORDS[dialect].decimal_mark)
     # Few cells have such a sign at all, and that is soon seen.
     return _FORMULA.sub(r"\1'", value) if _SIGN.search(value) else value
 

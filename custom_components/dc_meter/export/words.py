@@ -105,8 +105,8 @@ class Words:
 
     def moment(self, moment: datetime) -> str:
         """Write a time with its offset."""
-        zone = f"{moment:%z}"
-        return f"{moment:{self.date_format} {self.time_format}} {zone[:3]}:{zone[3:5]}"
+        offset = moment.isoformat(timespec="seconds")[19:25]
+        return f"{moment:{self.date_format} {self.time_format}} {offset}"
 
     def says(self, judgement: Judgement | None) -> str:
         """Say what the verdict is."""
