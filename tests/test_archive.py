@@ -306,8 +306,10 @@ def test_a_record_is_written_while_somebody_looks_through_many(
     written = threading.Event()
     waited = []
 
-    def wait_until_written() -> None:
+    def wait_until_written() -> bool:
+        """Break the search off when it has waited in vain."""
         waited.append(written.wait(timeout=5))
+        return not waited[-1]
 
     archive._searching.set_progress_handler(wait_until_written, 1)  # noqa: SLF001
     with ThreadPoolExecutor(1) as thread:
