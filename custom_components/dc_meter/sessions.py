@@ -396,11 +396,17 @@ class Sessions:
             await self._keep_foreign()
 
     async def _keep_foreign(self) -> None:
-        """Keep the receipt of a transaction that began and ended without us."""
+        """Keep the receipt of a transaction that began and ended without us.
+
+        Raises ``NoReceiptError`` while the meter may still be signing it.
+        """
         receipt = await self._meter.last_receipt()
-        self._foreign_seen = False
         if receipt is not None and not _is_of(receipt, await self._last_stopped()):
+            self._receipt_missed_since = None
             await self._stopped(self._foreign(), receipt, None)
+            return
+        self._miss_receipt()
+        self._foreign_seen = False
 
     async def _recover(self, session: Session) -> None:
         """Fetch the receipt of a transaction that ended without us.
@@ -421,17 +427,21 @@ class Sessions:
             await self._stopped(self._foreign(), receipt, None)
             await self._fail(session, NoReceiptError(seconds=RECEIPT_PATIENCE_S), None)
             return
+        self._miss_receipt()
+        LOGGER.warning(
+            "Transaction %s ended at the meter and left no receipt",
+            session.transaction_id,
+        )
+        await self._fail(session, NoReceiptError(seconds=RECEIPT_PATIENCE_S), None)
+
+    def _miss_receipt(self) -> None:
+        """Raise ``NoReceiptError`` until the meter was asked for long enough."""
         now = monotonic()
         if self._receipt_missed_since is None:
             self._receipt_missed_since = now
         if now - self._receipt_missed_since < RECEIPT_PATIENCE_S:
             raise NoReceiptError(seconds=RECEIPT_PATIENCE_S)
-        LOGGER.warning(
-            "Transaction %s ended at the meter and left no receipt",
-            session.transaction_id,
-        )
         self._receipt_missed_since = None
-        await self._fail(session, NoReceiptError(seconds=RECEIPT_PATIENCE_S), None)
 
     def _is_named_in(self, session: Session, receipt: Snapshot) -> bool:
         """Tell whether a receipt is this session's, by the user it names where it names one."""
@@ -525,6 +535,7 @@ class Sessions:
         )
         account = await self._write(RecordKind.STARTED, Account(session=session))
         self.current, self._unresolved = session, None
+        self._receipt_missed_since = None
         self._gap_begins.clear()
         outcome = Outcome(kind=EVENT_STARTED, account=account)
         self._announce(outcome, context)

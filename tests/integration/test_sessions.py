@@ -426,6 +426,31 @@ async def test_the_event_entity_hears_of_a_start_that_died_with_home_assistant(
     assert state_of(hass, dct1_entry, "transaction_event") != "unknown"
 
 
+async def test_the_receipt_of_a_transaction_of_somebody_else_is_waited_for(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    iem_dcr: SimulatedIemDcr,
+    setup: Setup,
+) -> None:
+    """A meter has ended it before it has signed it: what is not there yet is asked for again."""
+    await setup(iem_dcr_entry)
+    events = async_capture_events(hass, EVENT_DC_METER)
+    iem_dcr.post_receipt({"TX": "B"})
+    await poll(hass, iem_dcr_entry)
+    iem_dcr.signature_delay(seconds=1.5)
+    iem_dcr.post_receipt({"TX": "E"})
+    await poll(hass, iem_dcr_entry)
+    assert not events
+    await asyncio.sleep(1.5)
+    await poll(hass, iem_dcr_entry)
+    (event,) = events
+    assert event.data["type"] == "transaction_stopped"
+    assert (
+        event.data["signed_meter_value"]["signed_meter_data"]
+        == iem_dcr.get_transaction()
+    )
+
+
 async def test_the_receipt_of_a_transaction_that_came_and_went_is_kept(
     hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, setup: Setup
 ) -> None:
