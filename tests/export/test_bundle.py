@@ -262,6 +262,8 @@ def test_the_verifier_reads_both_word_orders(
         ("public_key.txt", b"\xff"),
         ("public_key.txt", b"04"),
         ("public_key.txt", b"zz"),
+        # The SubjectPublicKeyInfo of an algorithm that nobody knows.
+        ("public_key.txt", b"300f300906072a8648ce3d027f03020004"),
     ],
 )
 def test_what_cannot_be_checked_is_not_called_invalid(

@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 import sys
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
@@ -101,7 +101,7 @@ def read_key(text: str, curve: ec.EllipticCurve) -> ec.EllipticCurvePublicKey:
         if len(data) == 1 + 2 * width:
             return ec.EllipticCurvePublicKey.from_encoded_point(curve, data)
         key = load_der_public_key(data)
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise Unusable("the public key cannot be read") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != curve.name:
         raise Unusable("the public key is of another kind than the signature")
