@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 from typing import Any
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_LZMA, ZipFile
 
 import pytest
 
@@ -263,10 +263,10 @@ def test_a_file_larger_than_any_export_is_refused(
         receipt_file.read_receipts(file)
 
 
-def zipped(**files: str) -> bytes:
+def zipped(compression: int = ZIP_DEFLATED, **files: str) -> bytes:
     """Return a ZIP of these files, with names and texts."""
     content = io.BytesIO()
-    with ZipFile(content, "w", ZIP_DEFLATED) as archive:
+    with ZipFile(content, "w", compression) as archive:
         for name, text in files.items():
             archive.writestr(f"sessions/{name}/receipt.json", text)
     return content.getvalue()
@@ -278,6 +278,7 @@ def zipped(**files: str) -> bytes:
         pytest.param(zipped(), "without any receipt.json", id="of something else"),
         pytest.param(zipped(one="{}"), "no signed value", id="nothing signed"),
         pytest.param(zipped(one=" " * 1000), "unpacks to more", id="a bomb"),
+        pytest.param(zipped(ZIP_LZMA, one=TEXT), "in another way", id="LZMA"),
         pytest.param(zipped(one="\ud7ff" * 9)[:-5], "UTF-8|damaged", id="cut short"),
         pytest.param(
             zipped(one="[" * 99).replace(b"[", b"]"), "damaged|neither", id="changed"

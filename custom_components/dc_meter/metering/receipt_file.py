@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
-from zipfile import BadZipFile, ZipFile, is_zipfile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, is_zipfile
 import zlib
 
 from .exact_json import InexactJsonError, loads
@@ -21,6 +21,9 @@ MAX_ZIP_BYTES = 128 * 1024 * 1024
 
 RECEIPT_IN_ZIP = "receipt.json"
 """What an export of ours calls the answer to a stop, one in each session's folder."""
+
+_COMPRESSIONS = (ZIP_STORED, ZIP_DEFLATED)
+"""Of the others some take memory by the gigabyte for a few bytes, whatever comes out of them."""
 
 _VALUE = "signed_meter_data"
 _BEGIN, _END = "start_signed_meter_value", "signed_meter_value"
@@ -78,9 +81,11 @@ def _unpacked(path: Path) -> list[str]:
     left = MAX_ZIP_BYTES
     try:
         with ZipFile(path) as archive:
-            for name in archive.namelist():
-                if name.rpartition("/")[2] == RECEIPT_IN_ZIP and left >= 0:
-                    with archive.open(name) as file:
+            for entry in archive.infolist():
+                if entry.filename.rpartition("/")[2] == RECEIPT_IN_ZIP and left >= 0:
+                    if entry.compress_type not in _COMPRESSIONS:
+                        raise UnusableFileError("a ZIP packed in another way than ours")
+                    with archive.open(entry) as file:
                         data = file.read(left + 1)
                     left -= len(data)
                     texts.append(data.decode())
