@@ -12,6 +12,7 @@ import pytest
 from custom_components.dc_meter.metering.ecdsa import OCMF_DEFAULT
 from custom_components.dc_meter.metering.meter import ClockState
 from custom_components.dc_meter.metering.ocmf import (
+    MAX_READINGS,
     MalformedOcmfError,
     OcmfReceipt,
     format_time,
@@ -255,6 +256,14 @@ def test_what_is_no_receipt_is_refused(text: str) -> None:
     """Each with the one error that says so."""
     with pytest.raises(MalformedOcmfError):
         parse(text)
+
+
+def test_readings_without_end_are_refused() -> None:
+    """A text of permitted length may hold thousands that say nothing."""
+    silent: list[dict[str, Any]] = [{}]
+    assert parse(ocmf(RD=[BEGIN, *silent * (MAX_READINGS - 1)]))
+    with pytest.raises(MalformedOcmfError, match="readings"):
+        parse(ocmf(RD=[BEGIN, *silent * MAX_READINGS]))
 
 
 JSON = st.recursive(

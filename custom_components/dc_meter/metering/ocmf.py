@@ -23,6 +23,9 @@ ENDS = frozenset("ELRAP")
 MAX_LENGTH = 256 * 1024
 """Characters; more than a day of readings each minute, less than a nuisance."""
 
+MAX_READINGS = 5000
+"""As many as there is room for when each says its time and value, and no more that say nothing."""
+
 _HEADER = "OCMF|"
 _WRAPPING = " \t\r\n\"'"
 _CLOCK_STATES = {
@@ -47,6 +50,9 @@ _IMPORTS = frozenset((0x01, 0x98, 0x9E, *range(0xB0, 0xC0), *range(0xC4, 0xC8)))
 _EXPORTS = frozenset((0x02, *range(0xC0, 0xC4)))  # C0 to C3: OCMF 1.4.1, table 25
 _TOTALS = frozenset(("0", "255", "e", "f", "ff"))
 """What stands last for a register that counts on; ``1-b:1.8.e`` says it with nothing."""
+
+_READING = ("TM", "TX", "RV", "RI", "RU", "RT", "EF", "ST")
+"""What is taken over from one reading to the next, and nothing else: it may be a lot."""
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 _HEX = re.compile(r"([0-9A-Fa-f]{2})+")
@@ -340,11 +346,17 @@ def _readings(payload: Mapping[str, Any]) -> tuple[OcmfReading, ...]:
     listed = payload.get("RD")
     if not isinstance(listed, list) or not listed:
         raise MalformedOcmfError("RD holds no readings")
+    if len(listed) > MAX_READINGS:
+        raise MalformedOcmfError(f"RD holds more than {MAX_READINGS} readings")
     readings = []
     members: Mapping[str, Any] = {}
     for item in listed:
         # "Fields that have an identical value to the previous reading are omitted" (1.4).
-        members = {**members, **_object(item)}
+        said = _object(item)
+        members = {
+            **members,
+            **{name: said[name] for name in _READING if name in said},
+        }
         readings.append(_reading(members))
     return tuple(readings)
 
