@@ -86,6 +86,14 @@ def _text(value: Any) -> str:
     return text
 
 
+def _moment(value: Any) -> datetime:
+    """Accept a point in time."""
+    # Of half a character the parser behind cv.datetime (ciso8601) dies, and all with it.
+    if isinstance(value, str) and not value.isprintable():
+        raise vol.Invalid("contains characters that cannot be printed")
+    return cv.datetime(value)
+
+
 def _lines(value: Any) -> str:
     """Accept a few lines, such as an address."""
     lines = [_text(line) for line in cv.string(value).strip().splitlines()]
@@ -150,8 +158,8 @@ RUNNING_SCHEMA = vol.Schema({vol.Required(ATTR_DEVICE_ID): cv.string})
 _QUERY: VolDictType = {
     vol.Optional(ATTR_DEVICE_ID): cv.string,
     vol.Optional(ATTR_TRANSACTION_ID): _text,
-    vol.Optional("from"): cv.datetime,
-    vol.Optional("to"): cv.datetime,
+    vol.Optional("from"): _moment,
+    vol.Optional("to"): _moment,
     vol.Optional("verdict"): vol.Coerce(Verdict),
     vol.Optional("user"): _text,
 }

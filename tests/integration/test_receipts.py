@@ -15,6 +15,7 @@ from pytest_homeassistant_custom_component.common import (
     async_capture_events,
     mock_restore_cache_with_extra_data,
 )
+import voluptuous as vol
 
 from custom_components.dc_meter.archive import Archive, Link
 from custom_components.dc_meter.archive_file import ARCHIVE
@@ -484,6 +485,16 @@ async def test_old_receipts_tell_nobody_else_who_charged(
     assert "signed_meter_value" not in told
     assert told["session"]["energy_import_wh"] == 0
     assert "WHO" in str(await stop_again(MockUser(is_owner=True).add_to_hass(hass)))
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2026-07-01\n", "\ud800", 7])
+async def test_a_time_that_is_none_is_refused(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, moment: object
+) -> None:
+    """Half a character as well, on which the parser of times would take Home Assistant down."""
+    await setup(dct1_entry)
+    with pytest.raises(vol.Invalid):
+        await receipts(hass, **{"from": moment})
 
 
 async def test_receipts_are_for_administrators(
