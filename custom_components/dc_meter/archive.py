@@ -107,7 +107,7 @@ class Record:
         """What it says. Raises ``DamagedRecordError``."""
         try:
             return json.loads(self.text)
-        except ValueError as err:
+        except (TypeError, ValueError, RecursionError) as err:
             raise DamagedRecordError(self.link.number) from err
 
 
@@ -270,11 +270,15 @@ class Archive:
             " (SELECT written_at FROM record WHERE kind = 'stopped'"
             " ORDER BY number DESC LIMIT 1)"
         )
+        try:
+            last_stopped_at = None if last is None else datetime.fromisoformat(last)
+        except (TypeError, ValueError) as err:
+            raise ArchiveError(str(err)) from err
         return ArchiveSummary(
             records=records,
             size_bytes=size_bytes,
             schema_version=schema_version,
-            last_stopped_at=None if last is None else datetime.fromisoformat(last),
+            last_stopped_at=last_stopped_at,
         )
 
     def latest(self, meter: str, kinds: Collection[RecordKind]) -> Record | None:
@@ -390,7 +394,12 @@ class Archive:
                 ) as rows,
             ):
                 for number, claimed, *fields, digest in rows:
-                    if claimed != previous or digest != _digest(previous, *fields):
+                    # A file of somebody else's may hold anything in place of a text.
+                    if (
+                        claimed != previous
+                        or not all(isinstance(field, str) for field in fields)
+                        or digest != _digest(previous, *fields)
+                    ):
                         return int(number)
                     previous = digest
         except sqlite3.Error as err:
@@ -458,7 +467,7 @@ def _record(row: tuple[Any, ...]) -> Record:
             written_at=datetime.fromisoformat(written_at),
             text=text,
         )
-    except ValueError as err:
+    except (TypeError, ValueError) as err:
         raise DamagedRecordError(number) from err
 
 
