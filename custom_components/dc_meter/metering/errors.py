@@ -6,6 +6,20 @@ fill its message. The English message is for logs and the command line.
 
 from typing import ClassVar
 
+_LONGEST = 300
+"""Characters of a detail, which may be what a device has sent."""
+
+
+def _told(value: object) -> str:
+    """Return a detail as one short line, which begins no other line in a log."""
+    text = str(value)
+    return "".join(
+        character
+        if character.isprintable()
+        else character.encode("unicode_escape").decode()
+        for character in (text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
+    )
+
 
 class MeterError(Exception):
     """Base of everything a meter can raise."""
@@ -15,7 +29,7 @@ class MeterError(Exception):
 
     def __init__(self, **details: object) -> None:
         """Keep the details as text and build the message from them."""
-        self.details = {name: str(value) for name, value in details.items()}
+        self.details = {name: _told(value) for name, value in details.items()}
         super().__init__(self.message.format(**self.details))
 
 
