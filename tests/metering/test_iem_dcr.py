@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,7 +12,7 @@ import socket
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -56,7 +57,7 @@ from custom_components.dc_meter.metering.meter import (
 from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
 from tests.stopwatch import Stopwatch
 
-from .http_line import Fault, HttpLine, answer, late, lose_answer, lose_request
+from .http_line import Fault, Forward, HttpLine, answer, late, lose_answer, lose_request
 
 BERLIN = ZoneInfo("Europe/Berlin")
 TARIFF = "0,20 €/kWh"
@@ -498,6 +499,8 @@ ODD = {
     "no error words": {"XC": None},
     "error words in words": {"XC": "fine"},
     "no status": {"ST": None},
+    "a serial number of two lines": {"MS": "1ISA\n0200000001"},
+    "a serial number without end": {"MS": "1" * 1000},
     "no registers": {"RD": []},
     "registers that are none": {"RD": [1]},
     "a register missing": registers(drop=1),
@@ -577,6 +580,27 @@ async def test_a_meter_that_stays_silent_is_unreachable_within_the_second(
             await meter.read()
     assert watch.took_s < 1
     assert (await meter.read()).energy_import_wh == 446_540
+
+
+async def test_an_answer_that_only_drips_in_keeps_nobody_waiting(
+    meter: IemDcr, line: HttpLine
+) -> None:
+    """The time is that of the whole answer, however often a byte of it comes."""
+
+    async def drip(request: web.Request, _: Forward) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            for _ in range(100):
+                await response.write(b" ")
+                await asyncio.sleep(0.05)
+        return response
+
+    line.strike("GET metervalue", drip, times=2)
+    async with Stopwatch() as watch:
+        with pytest.raises(MeterUnreachableError):
+            await meter.read()
+    assert watch.took_s < 1
 
 
 async def test_a_connection_that_fails_is_said_in_the_words_of_the_system(

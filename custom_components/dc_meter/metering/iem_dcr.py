@@ -42,6 +42,7 @@ from .iem_dcr_nodes import (
     Node,
     Nodes,
     StatusError,
+    is_name,
     plain,
 )
 from .meter import (
@@ -513,7 +514,11 @@ class IemDcr:
             receipt = None
         if receipt is None or receipt.meter_serial != serial_number:
             return MODEL, None
-        return receipt.meter_model or MODEL, receipt.gateway_version
+        model, firmware = receipt.meter_model, receipt.gateway_version
+        return (
+            model if model is not None and is_name(model) else MODEL,
+            firmware if is_name(firmware) else None,
+        )
 
     async def _check(self, request: TransactionRequest) -> LiveValue:
         if request.evse_id and request.evse_id != self._charge_point.id:

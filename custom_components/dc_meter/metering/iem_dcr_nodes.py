@@ -47,6 +47,9 @@ _MAX_ANSWER = 256 * 1024
 MAX_PUBLIC_KEY = 255
 """Characters; the longest form known has 182, and a Home Assistant state holds 255."""
 
+MAX_NAME = 64
+"""Characters; twice as many as any name known."""
+
 _LEAST = -6
 """The power of ten below which a number is nothing, and would be written as 1E-7."""
 
@@ -388,6 +391,11 @@ def _text(members: Mapping[str, Any], key: str) -> str:
     raise ValueError(f"{key} is not a text")
 
 
+def is_name(text: str | None) -> bool:
+    """Tell whether this can be a serial number, a model or a version: a short line."""
+    return text is not None and 0 < len(text) <= MAX_NAME and text.isprintable()
+
+
 def plain(number: Decimal) -> Decimal:
     """Return the number so that ``str`` writes it without an exponent, and 0 without a sign."""
     return number + 0 if number.adjusted() >= _LEAST else Decimal(0)
@@ -397,8 +405,8 @@ def _live_value(members: Mapping[str, Any]) -> LiveValue:
     meter_time, clock_state = parse_time(_text(members, "TM"))
     serial_number = _text(members, "MS")
     active = members.get("XT")
-    if not serial_number or not isinstance(active, bool):
-        raise ValueError("MS or XT is missing")
+    if not is_name(serial_number) or not isinstance(active, bool):
+        raise ValueError("MS or XT is missing, or MS is no name")
     energy = _energies(members)
     # ST and EF as in OCMF (inferred for the live values): a register that the meter itself
     # calls bad is not shown.
