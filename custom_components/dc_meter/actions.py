@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+import os
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -42,7 +43,7 @@ from .coordinator import DcMeterConfigEntry
 from .downloads import Download, async_offer
 from .events import account_data, outcome_data, without_user
 from .export.parties import Language, Parties
-from .exports import ExportFormat, export
+from .exports import Export, ExportFormat, export
 from .metering.errors import InvalidRequestError, MeterError
 from .metering.meter import (
     MAX_IDENTIFICATION_FLAGS,
@@ -81,17 +82,18 @@ def _text(value: Any) -> str:
     text = str(value).strip()
     if len(text) > _MAX_TEXT:
         raise vol.Invalid(f"longer than {_MAX_TEXT} characters")
-    if not text.isprintable():
-        raise vol.Invalid("contains characters that cannot be printed")
-    return text
+    return _printable(text)
 
 
-def _moment(value: Any) -> datetime:
-    """Accept a point in time."""
-    # Of half a character the parser behind cv.datetime (ciso8601) dies, and all with it.
+def _printable[T](value: T) -> T:
+    """Accept whatever is no text with characters that cannot be printed."""
     if isinstance(value, str) and not value.isprintable():
         raise vol.Invalid("contains characters that cannot be printed")
-    return cv.datetime(value)
+    return value
+
+
+# Of half a character the parser behind cv.datetime (ciso8601) dies, and all with it.
+_moment = vol.All(_printable, cv.datetime)
 
 
 def _lines(value: Any) -> str:
@@ -182,7 +184,7 @@ EXPORT_SCHEMA = vol.Schema(
         vol.Optional("issuer"): _lines,
         vol.Optional("recipient", default=""): _lines,
         vol.Optional("title", default=""): _text,
-        vol.Optional("folder"): cv.string,
+        vol.Optional("folder"): vol.All(cv.string, _printable),
     }
 )
 
@@ -225,7 +227,10 @@ def _disk_errors(folder: Path | str) -> Iterator[None]:
         raise HomeAssistantError(
             translation_domain=DOMAIN,
             translation_key="folder_not_writable",
-            translation_placeholders={"folder": str(folder), "error": str(err)},
+            translation_placeholders={
+                "folder": str(folder),
+                "error": err.strerror or str(err),
+            },
         ) from err
 
 
@@ -290,6 +295,30 @@ async def _check_control(call: ServiceCall, entry: DcMeterConfigEntry) -> User |
             context=call.context, entity_id=entity_id, permission=POLICY_CONTROL
         )
     return user
+
+
+def _folder_not_allowed(folder: str) -> ServiceValidationError:
+    return ServiceValidationError(
+        translation_domain=DOMAIN,
+        translation_key="folder_not_allowed",
+        translation_placeholders={"folder": folder},
+    )
+
+
+def _write(hass: HomeAssistant, made: Export, folder: str) -> Path:
+    """Write an export into an allowed folder. Raises ``OSError``.
+
+    The folder is held open from its check on: what a link leads to by then is not written into.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        held = Path(f"/proc/self/fd/{descriptor}")
+        real = held.readlink()
+        if not hass.config.is_allowed_path(str(real)):
+            raise _folder_not_allowed(folder)
+        return real / made.write_into(held).name
+    finally:
+        os.close(descriptor)
 
 
 @callback
@@ -385,11 +414,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         if folder is not None and not await hass.async_add_executor_job(
             hass.config.is_allowed_path, folder
         ):
-            raise ServiceValidationError(
-                translation_domain=DOMAIN,
-                translation_key="folder_not_allowed",
-                translation_placeholders={"folder": folder},
-            )
+            raise _folder_not_allowed(folder)
         receipts, total = await find_receipts(call, found)
         if not total:
             raise ServiceValidationError(
@@ -435,9 +460,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         }
         if folder is not None:
             with _disk_errors(folder):
-                written = await hass.async_add_executor_job(
-                    made.write_into, Path(folder)
-                )
+                written = await hass.async_add_executor_job(_write, hass, made, folder)
             response["path"] = str(written)
         response["url"], expires_at = await async_offer(
             hass,
