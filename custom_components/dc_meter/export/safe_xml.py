@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 import json
 import re
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape, quoteattr  # it writes # nosec B406
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
