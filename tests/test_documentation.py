@@ -1,5 +1,6 @@
 """The documentation: nothing that users meet is missing from it, and its links lead somewhere."""
 
+import ast
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 import re
@@ -31,6 +32,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "info.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
     *sorted(DOCS.glob("*.md")),
 ]
 ENGLISH = read_json(INTEGRATION / "translations" / "en.json")
@@ -233,3 +235,33 @@ def test_examples_name_only_what_exists(page: Path) -> None:
                 else PARTS[kind][name].get("fields", {})
             )
             assert given.keys() <= fields.keys()
+
+
+THREATS = re.findall(
+    r"^\| (?!Threat \||-)(.+?) \|.*\| (.+) \|$",
+    (ROOT / "SECURITY.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize(
+    "held_by",
+    [held_by for _, held_by in THREATS],
+    ids=[threat for threat, _ in THREATS],
+)
+def test_a_threat_is_held_by_tests_that_exist(held_by: str) -> None:
+    """At least one, and each by its name."""
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", held_by)
+    assert named
+    for file, test in named:
+        tests = {
+            node.name
+            for node in ast.parse((ROOT / file).read_text(encoding="utf-8")).body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
+        assert test in tests, f"{file}::{test}"
+
+
+def test_the_table_of_threats_is_read() -> None:
+    """Or nothing above would be looked at."""
+    assert len(THREATS) > 20
