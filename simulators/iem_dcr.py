@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from .car import UJ_PER_WH, Car, Flow
 from .clock import MeterClock, SetLetter
 from .faults import Faults
+from .http_faults import HttpFault, abort, spoil
 from .registers import EnergyRegisters, read_state, write_state
 from .signing import SignatureForm, SigningKey
 
@@ -460,6 +461,8 @@ class IemDcrServer:
         "fail",
         "garbage",
         "disconnect",
+        "misanswer",
+        "heal",
     )
 
     def __init__(self, meter: SimulatedIemDcr, *, port: int = 0) -> None:
@@ -470,6 +473,9 @@ class IemDcrServer:
         self._boot: asyncio.Task[None] | None = None
         self._delay_s = 0.0
         self._faults = Faults()
+        self._misanswer: HttpFault | None = None
+        self._misanswered_node = ""
+        self._cutting: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
@@ -535,6 +541,20 @@ class IemDcrServer:
         """Drop the connection of the next requests without an answer."""
         self._faults.plan("disconnect", count)
 
+    def misanswer(self, *, fault: HttpFault, count: int = 1, node: str = "") -> None:
+        """Answer the next requests in this way; those of ``node``, such as POST receipt, or all.
+
+        With ``dies_before`` and ``dies_after`` the meter loses its supply for two seconds
+        before or after it has done what was asked, and answers nothing.
+        """
+        self._misanswer, self._misanswered_node = fault, node
+        self._faults.plan("misanswer", count)
+
+    def heal(self) -> None:
+        """Forget every fault."""
+        self._delay_s = 0.0
+        self._faults.clear()
+
     def describe(self) -> Json:
         """Return meter and network for the control interface."""
         return {
@@ -575,7 +595,7 @@ class IemDcrServer:
 
     @web.middleware
     async def _answer(self, request: web.Request, handler: Node) -> web.StreamResponse:
-        """Answer, unless a fault strikes; a refusal's reason is the body."""
+        """Answer, unless a fault strikes."""
         await asyncio.sleep(self._delay_s)
         if self._faults.strikes("disconnect"):
             if request.transport is not None:
@@ -585,10 +605,40 @@ class IemDcrServer:
             return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
         if self._faults.strikes("garbage"):
             return web.Response(body=b"\x00\xffgarbage{")
-        try:
-            return await handler(request)
-        except Refusal as refusal:
-            return web.Response(status=refusal.status, text=str(refusal))
+        asked = f"{request.method} {request.path.rpartition('/')[2]}"
+        if (
+            self._misanswer is not None
+            and self._misanswered_node in ("", asked)
+            and self._faults.strikes("misanswer")
+        ):
+            return await self._answer_wrongly(self._misanswer, request, handler)
+        return await answer_rightly(request, handler)
+
+    async def _answer_wrongly(
+        self, fault: HttpFault, request: web.Request, handler: Node
+    ) -> web.StreamResponse:
+        if fault == "dies_before":
+            self._die()
+            return abort(request)
+        right = await answer_rightly(request, handler)
+        if fault == "dies_after":
+            self._die()
+            return abort(request)
+        return await spoil(fault, request, right)
+
+    def _die(self) -> None:
+        # Not from within an answer, which the end of the server waits for.
+        self._cutting = asyncio.create_task(self.power_cycle())
+
+
+async def answer_rightly(request: web.Request, handler: Node) -> web.Response:
+    """Answer; a refusal's reason is the body."""
+    try:
+        answer = await handler(request)
+    except Refusal as refusal:
+        return web.Response(status=refusal.status, text=str(refusal))
+    assert isinstance(answer, web.Response)
+    return answer
 
 
 def answer_get(node: Callable[[], object]) -> Node:

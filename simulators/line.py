@@ -43,6 +43,10 @@ MIN_SILENCE_S = 0.001_75
 
 NOISE = bytes((0x00, 0xFF, 0xFE, 0xF0, 0x80))
 
+MAX_ADDRESS = 247
+MAX_EXCEPTION = 11
+"""The greatest exception code that Modbus knows."""
+
 
 class ModbusMeter(Protocol):
     """What a line needs of a meter."""
@@ -64,8 +68,12 @@ class Line(ABC):
         "mend",
         "drop",
         "corrupt",
+        "truncate",
+        "stranger",
+        "echo",
         "garbage",
         "exception",
+        "late",
         "delay",
     )
 
@@ -91,10 +99,11 @@ class Line(ABC):
         """Requests heard so far, whoever they were for."""
         self._rtu = FramerRTU(DecodePDU(True))
         self._turn = asyncio.Lock()
-        self._cut: Literal["silent", "unplugged"] | None = None
+        self._cut: Literal["silent", "mute", "unplugged"] | None = None
         self._faults = Faults()
-        self._exception_code = ExcCodes.DEVICE_FAILURE
+        self._exception_code: int = ExcCodes.DEVICE_FAILURE
         self._delay_s = 0.0
+        self._held_back_s = 0.0
         self._late_s = 0.0
         """How much later than on a wire the last request was through: this machine's share."""
 
@@ -104,11 +113,13 @@ class Line(ABC):
             raise ValueError(f"address {meter.address} is taken on this line")
         self._meters[meter.address] = meter
 
-    async def cut(self, *, mode: Literal["silent", "unplugged"] = "silent") -> None:
-        """Cut the line: silent loses every byte, unplugged takes the port itself away."""
+    async def cut(
+        self, *, mode: Literal["silent", "mute", "unplugged"] = "silent"
+    ) -> None:
+        """Cut the line: silent loses every byte, mute is a gateway that never answers, unplugged takes the port itself away."""
         if mode == "unplugged" and self._cut != "unplugged":
             await self._unplug()
-        elif mode == "silent" and self._cut == "unplugged":
+        elif mode != "unplugged" and self._cut == "unplugged":
             await self._plug()
         self._cut = mode
 
@@ -128,16 +139,35 @@ class Line(ABC):
         """Send the next answers with a wrong CRC."""
         self._faults.plan("corrupt", count)
 
+    def truncate(self, *, count: int = 1) -> None:
+        """Break the next answers off in their middle."""
+        self._faults.plan("truncate", count)
+
+    def stranger(self, *, count: int = 1) -> None:
+        """Send the next answers as if another address had given them."""
+        self._faults.plan("stranger", count)
+
+    def echo(self, *, count: int = 1) -> None:
+        """Send the request back before the next answers, as two wires do without care."""
+        self._faults.plan("echo", count)
+
     def garbage(self, *, count: int = 1) -> None:
         """Send noise before the next answers."""
         self._faults.plan("garbage", count)
 
     def exception(self, *, count: int = 1, code: int = ExcCodes.DEVICE_FAILURE) -> None:
         """Answer the next requests with a Modbus exception."""
-        if code not in list(ExcCodes):
-            raise ValueError(f"code is one of {[int(known) for known in ExcCodes]}")
-        self._exception_code = ExcCodes(code)
+        if not 1 <= code <= MAX_EXCEPTION:
+            raise ValueError(f"code is from 1 to {MAX_EXCEPTION}")
+        self._exception_code = code
         self._faults.plan("exception", count)
+
+    def late(self, *, count: int = 1, seconds: float) -> None:
+        """Hold the next answers back by so many seconds: they meet what is asked meanwhile."""
+        if seconds < 0:
+            raise ValueError("seconds is not negative")
+        self._held_back_s = seconds
+        self._faults.plan("late", count)
 
     def delay(self, *, seconds: float) -> None:
         """Hold every answer back by so many seconds; 0 ends it."""
@@ -210,15 +240,22 @@ class Line(ABC):
         if self._cut or meter is None or not meter.powered:
             return b""
         response = await self._execute(meter, request)
-        await asyncio.sleep(self._delay_s)
+        held_back_s = self._held_back_s if self._faults.strikes("late") else 0
+        await asyncio.sleep(self._delay_s + held_back_s)
         if not meter.powered or self._faults.strikes("drop"):
             return b""
         response.dev_id = request.dev_id
+        if self._faults.strikes("stranger"):
+            response.dev_id = request.dev_id % MAX_ADDRESS + 1
         frame = self._rtu.buildFrame(response)
         if self._faults.strikes("corrupt"):
             frame = frame[:-1] + bytes((frame[-1] ^ 0xFF,))
+        if self._faults.strikes("truncate"):
+            frame = frame[: len(frame) // 2]
         if self._faults.strikes("garbage"):
             frame = NOISE + frame
+        if self._faults.strikes("echo"):
+            frame = self._rtu.buildFrame(request) + frame
         return frame
 
     async def _execute(self, meter: ModbusMeter, request: ModbusPDU) -> ModbusPDU:
@@ -385,7 +422,8 @@ class TcpGateway(Line):
             pending += received
             while (request := decode(self._mbap, pending)) is not None:
                 pending = pending[6 + int.from_bytes(pending[4:6]) :]
-                send(self._mbap.buildFrame(await self._forward(request)))
+                if self._cut != "mute":
+                    send(self._mbap.buildFrame(await self._forward(request)))
 
     async def _forward(self, request: ModbusPDU) -> ModbusPDU:
         answer = bytearray()
@@ -399,7 +437,7 @@ class TcpGateway(Line):
                     if not frame:
                         await asyncio.sleep(self._timeout_s)
         response = decode(self._rtu_master, bytes(answer))
-        if response is None:
+        if response is None or response.dev_id != request.dev_id:
             response = ExceptionResponse(
                 request.function_code, ExcCodes.GATEWAY_NO_RESPONSE
             )

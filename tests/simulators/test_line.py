@@ -109,7 +109,9 @@ async def test_other_function_codes_are_refused(connect: Connect) -> None:
             await unit(1).write_register(0, 1)
 
 
-@pytest.mark.parametrize("fault", ["drop", "corrupt", "exception"])
+@pytest.mark.parametrize(
+    "fault", ["drop", "corrupt", "exception", "truncate", "stranger"]
+)
 async def test_a_fault_strikes_as_often_as_told(connect: Connect, fault: str) -> None:
     async with (
         SerialLine([SimulatedDct1()], baud_rate=FAST) as line,
@@ -144,12 +146,35 @@ async def test_noise_precedes_the_answer_on_the_wire() -> None:
         assert await ask(line) == clean
 
 
+async def test_an_echo_and_a_cut_frame_are_seen_on_the_wire() -> None:
+    async with SerialLine(
+        [SimulatedDct1(car=Car(plugged=False))], baud_rate=FAST
+    ) as line:
+        clean = await ask(line)
+        line.echo()
+        assert await ask(line) == READ_LIVE + clean
+        line.truncate()
+        assert await ask(line) == clean[: len(clean) // 2]
+
+
+async def test_a_late_answer_meets_what_is_asked_next() -> None:
+    async with SerialLine(
+        [SimulatedDct1(car=Car(plugged=False))], baud_rate=FAST
+    ) as line:
+        clean = await ask(line)
+        line.late(seconds=0.15)
+        assert await ask(line) == b""
+        assert await ask(line) == 2 * clean
+
+
 async def ask(line: SerialLine) -> bytes:
     """Return the bytes that come back when the live values are asked for."""
     reader, writer = await serialx.open_serial_connection(line.path, baudrate=FAST)
     writer.write(READ_LIVE)
     await asyncio.sleep(0.1)
-    answer = await reader.read(300)
+    answer = b""
+    with suppress(TimeoutError):
+        answer = await asyncio.wait_for(reader.read(300), 0.01)
     writer.close()
     await writer.wait_closed()
     return answer
