@@ -19,6 +19,7 @@ from demo.process import ROOT
 from simulators.car import Car
 from simulators.dct1 import SimulatedDct1
 from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
+from simulators.line import SerialLine
 
 from .wire import WatchedLine
 
@@ -95,7 +96,7 @@ class Home(HomeAssistant):
         private = [line for line in rollup if line.startswith("Private_")]
         return sum(int(line.split()[1]) for line in private) / 1024
 
-    async def add_dct1(self, line: WatchedLine, meter: SimulatedDct1) -> Meter:
+    async def add_dct1(self, line: SerialLine, meter: SimulatedDct1) -> Meter:
         """Set up a meter on a line, as a user does."""
         await add_dct1(
             self.client,
@@ -103,14 +104,15 @@ class Home(HomeAssistant):
             baud_rate=line.baud_rate,
             address=meter.address,
         )
-        return await self._find(meter.serial_number)
+        return await self.find(meter.serial_number)
 
     async def add_iem_dcr(self, server: IemDcrServer) -> Meter:
         """Set up a meter at a URL, as a user does."""
         await add_iem_dcr(self.client, url=server.url)
-        return await self._find(server.meter.serial_number)
+        return await self.find(server.meter.serial_number)
 
-    async def _find(self, serial_number: str) -> Meter:
+    async def find(self, serial_number: str) -> Meter:
+        """Return a meter that is set up."""
         async with self.client.socket() as socket:
             return await find_meter(socket, serial_number, serial_number)
 

@@ -150,6 +150,9 @@ class Socket:
 
     connection: aiohttp.ClientWebSocketResponse
     events: list[Event] = field(default_factory=list)
+    heard: Callable[[Event], None] | None = None
+    """Who takes events as they come; else they are kept."""
+
     _ids: count[int] = field(default_factory=lambda: count(1))
     _waiting: dict[int, asyncio.Future[Any]] = field(default_factory=dict)
     _came: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -164,10 +167,12 @@ class Socket:
 
     async def _take(self, item: Json) -> None:
         if item["type"] == "event":
-            event = item["event"]
-            self.events.append(
-                Event(at=time.monotonic(), type=event["event_type"], data=event["data"])
+            event = Event(
+                at=time.monotonic(),
+                type=item["event"]["event_type"],
+                data=item["event"]["data"],
             )
+            (self.heard or self.events.append)(event)
             async with self._came:
                 self._came.notify_all()
         elif item["type"] == "result":

@@ -1,0 +1,1 @@
+"""Faults of every kind against a real Home Assistant, and what must hold through them."""

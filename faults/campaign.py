@@ -1,0 +1,257 @@
+"""Strikes many meters at once and independently, and checks after each fault what must hold."""
+
+import asyncio
+from dataclasses import dataclass
+from random import Random
+import time
+from typing import Any
+
+from .fault import Fault, Loss, Moment, do
+from .http import of_server
+from .ledger import Ledger
+from .line import of_line
+from .plan import Plan
+from .power import of_meter
+from .site import PROBE, Post, Site
+from .tally import Invariant, Tally
+from .watcher import FRESH_S, SLACK_S, Watcher
+
+REST_S = (0.6, 1.2)
+INTO_A_CALL_S = 0.6
+"""A start or a stop takes about as long."""
+
+CALM_S = 3.0
+NEVER_S = 60.0
+"""What is not back after so long does not come back."""
+
+LOOKS = 6
+"""At what is alive: some of it comes and goes with each reading."""
+
+LASTING_OBJECTS = (
+    *("DcMeterCoordinator", "Sessions", "Trust", "Dct1", "IemDcr", "Nodes"),
+    *("KeptRegisters", "Registers", "Polls", "ClockWatch", "DcMeterData", "Archive"),
+)
+SPARE = ("SyncWorker_#", "asyncio_#", "RequestHandler.start")
+"""Threads that Home Assistant keeps for later, and those who wait for what a client says next."""
+
+
+@dataclass(kw_only=True)
+class Campaign:
+    """Faults against meters, in rounds; after each round everything is looked at as a whole."""
+
+    site: Site
+    watcher: Watcher
+    ledger: Ledger
+    tally: Tally
+    dice: Random
+    only: str = ""
+    _before: dict[str, Any] | None = None
+
+    def faults(self, post: Post, dice: Random) -> list[Fault]:
+        """Return what can strike a meter, and no other with it."""
+        found = of_meter(post, dice)
+        if post.server is not None:
+            found += of_server(post, dice)
+        elif post.alone:
+            found += of_line(self.site, post)
+        return [fault for fault in found if self.only in fault.kind]
+
+    async def rounds(self, plan: Plan) -> None:
+        """Go on for as long as is planned."""
+        until = time.monotonic() + plan.strikes_s
+        await self.look("before")
+        while time.monotonic() < until:
+            await self.round(min(until, time.monotonic() + plan.round_s))
+
+    async def round(self, until: float) -> None:
+        """Strike every meter until then; then see what is left of it."""
+        async with asyncio.TaskGroup() as group:
+            for post in self.site.posts:
+                if post.struck:
+                    group.create_task(
+                        self.strike_on(post, Random(self.dice.random()), until)
+                    )
+        self.tally.say(
+            f"{self.tally.faults.total()} faults,"
+            f" {self.tally.sessions['stopped']} sessions,"
+            f" {len(self.tally.broken)} broken"
+        )
+        await self.look(f"after {self.tally.faults.total()} faults")
+
+    async def strike_on(self, post: Post, dice: Random, until: float) -> None:
+        """Strike one meter again and again."""
+        while time.monotonic() < until:
+            faults = self.faults(post, dice)
+            if not faults:
+                return
+            (fault,) = dice.choices(faults, [fault.weight for fault in faults])
+            await self.strike(post, fault, dice.choice(fault.moments), dice)
+
+    async def strike(
+        self, post: Post, fault: Fault, moment: Moment, dice: Random
+    ) -> None:
+        """Bring one fault about at a moment of a session, and check what came of it."""
+        where = f"{fault.kind} at {moment.name.lower()} of {post.name}"
+        seen = self.watcher.of(post)
+        await asyncio.sleep(dice.uniform(*REST_S))
+        if moment in (Moment.RUNNING, Moment.STOP):
+            await self.ledger.start(post)
+            await asyncio.sleep(dice.uniform(*REST_S))
+        self.watcher.read_log()
+        lines = seen.lost_lines, seen.back_lines
+        call: asyncio.Task[object] | None = None
+        if moment is Moment.START:
+            call = asyncio.create_task(self.ledger.start(post))
+        elif moment is Moment.STOP:
+            call = asyncio.create_task(self.ledger.stop(post))
+        if call is not None:
+            await asyncio.sleep(dice.uniform(0, INTO_A_CALL_S))
+        struck = time.monotonic()
+        await do(fault.begin)
+        await asyncio.sleep(dice.uniform(*fault.lasts_s))
+        self.judge_loss(post, fault, struck, where)
+        await do(fault.end)
+        ended = time.monotonic()
+        await self.judge_return(post, fault, ended, where)
+        if call is not None:
+            await call
+        await self.ledger.settle(post, where)
+        # The line in the log is written after the states.
+        await asyncio.sleep(0.3)
+        self.judge_log(post, fault, lines, struck, where)
+        await self.ledger.check(post, where)
+        until = time.monotonic()
+        self.watcher.undisturbed(
+            (other for other in self.site.posts if not other.struck),
+            struck,
+            until,
+            where,
+        )
+        self.tally.faults[fault.kind] += 1
+
+    def judge_loss(self, post: Post, fault: Fault, struck: float, where: str) -> None:
+        """See that the meter is shown as lost soon, or not at all."""
+        lost_at = self.watcher.of(post).turned(False, struck)
+        match fault.loss:
+            case Loss.MUST:
+                took_s = float("inf") if lost_at is None else lost_at - struck
+                self.tally.expect(
+                    Invariant.LOST,
+                    took_s <= FRESH_S + SLACK_S,
+                    where,
+                    f"lost after {took_s:.2f} s",
+                )
+                if lost_at is not None:
+                    self.tally.note_worst("from loss to unavailable", took_s)
+                    shown = self.watcher.still_shown(post)
+                    self.tally.expect(
+                        Invariant.FRESH, not shown, where, f"still shown: {shown}"
+                    )
+            case Loss.MUST_NOT:
+                self.tally.expect(
+                    Invariant.KEPT, lost_at is None, where, "shown as lost"
+                )
+
+    async def judge_return(
+        self, post: Post, fault: Fault, ended: float, where: str
+    ) -> None:
+        """See that the meter is back soon, with its energies."""
+        seen = self.watcher.of(post)
+
+        def whole() -> bool:
+            return seen.available and seen.states["energy_import"] not in (
+                "unavailable",
+                "unknown",
+            )
+
+        while not whole() and time.monotonic() < ended + NEVER_S:
+            await asyncio.sleep(0.02)
+        took_s = time.monotonic() - ended
+        if seen.turned(True, ended) is not None:
+            self.tally.note_worst(
+                "from return to there"
+                + ("" if fault.back_s < FRESH_S else ", under another name"),
+                took_s,
+            )
+        self.tally.expect(
+            Invariant.BACK,
+            took_s <= fault.back_s + SLACK_S,
+            where,
+            f"{'there' if whole() else 'not there'} after {took_s:.2f} s",
+        )
+
+    def judge_log(
+        self,
+        post: Post,
+        fault: Fault,
+        before: tuple[int, int],
+        struck: float,
+        where: str,
+    ) -> None:
+        """See that each loss and each return left one line, and nothing else complains."""
+        self.watcher.read_log()
+        seen = self.watcher.of(post)
+        turns = [there for at, there in seen.turns if at >= struck]
+        lines = seen.lost_lines - before[0], seen.back_lines - before[1]
+        # Under another name the entry is set up anew, which is its return.
+        returns = (turns.count(True), lines[1]) if fault.back_s < FRESH_S else (0, 0)
+        self.tally.expect(
+            Invariant.LOG,
+            lines[0] == turns.count(False) and returns[0] == returns[1],
+            where,
+            f"{lines[0]} lines for {turns.count(False)} losses,"
+            f" {lines[1]} for {turns.count(True)} returns",
+        )
+
+    async def look(self, where: str) -> None:
+        """Compare what is alive with what was at first; all meters are left alone meanwhile."""
+        await asyncio.sleep(CALM_S)
+        self.watcher.read_log()
+        now = await self.alive()
+        if self._before is None:
+            self._before = now
+            self.tally.numbers["memory_mb"] = [now["memory_mb"]]
+            return
+        self.tally.numbers["memory_mb"].append(now["memory_mb"])
+        before = self._before
+        for what in ("tasks", "threads", "objects", "open"):
+            more = {
+                name: f"{before[what].get(name, 0)} -> {count}"
+                for name, count in now[what].items()
+                if count > before[what].get(name, 0)
+            }
+            self.tally.expect(Invariant.ALIVE, not more, where, f"{what}: {more}")
+        self.tally.expect(
+            Invariant.LOG,
+            not self.watcher.unexpected,
+            where,
+            "; ".join(self.watcher.unexpected)[:2000],
+        )
+        self.watcher.unexpected.clear()
+
+    async def alive(self) -> dict[str, Any]:
+        """Return the least that is alive over some looks, and the memory."""
+        looks = []
+        for _ in range(LOOKS):
+            look = await self.site.client.action(PROBE, "tell")
+            look["open"] = self.site.home.open_files()
+            look["objects"] = {
+                name: look["objects"].get(name, 0) for name in LASTING_OBJECTS
+            }
+            for what in ("threads", "tasks"):
+                look[what] = {
+                    name: count
+                    for name, count in look[what].items()
+                    if name not in SPARE
+                }
+            looks.append(look)
+            await asyncio.sleep(0.31)
+        least = {
+            what: {
+                name: min(look[what].get(name, 0) for look in looks)
+                for look in looks
+                for name in look[what]
+            }
+            for what in ("tasks", "threads", "objects", "open")
+        }
+        return least | {"memory_mb": round(self.site.home.memory_mb(), 1)}
