@@ -594,15 +594,60 @@ async def test_a_slow_neighbour_does_not_make_a_meter_unreachable(
 
 async def test_a_reading_waits_for_a_slow_signature(connect: Connect) -> None:
     """Starting a transaction does not make the entities unavailable."""
-    simulated = SimulatedDct1(import_wh=446_540)
+    simulated = SimulatedDct1(import_wh=446_540, block_delay_s=1.2)
     bench = await connect(simulated)
     await bench.meter.identify()
-    simulated.delay(block_s=1.2)
     begin = asyncio.create_task(bench.meter.begin(REQUEST))
     await asyncio.sleep(0.2)
     simulated.delay(block_s=0)
     assert (await bench.meter.read()).energy_import_wh == 446_540
     await begin
+
+
+async def test_a_meter_lost_while_it_signs_is_missed_at_once(connect: Connect) -> None:
+    """The stop that still waits for its signature does not keep old values on the screen."""
+    simulated = SimulatedDct1(block_delay_s=0.5)
+    bench = await connect(simulated)
+    await bench.meter.identify()
+    end = asyncio.create_task(bench.meter.end())
+    await asyncio.sleep(0.2)
+    simulated.power_off()
+    with pytest.raises(MeterUnreachableError, match="busy"):
+        async with asyncio.timeout(2):
+            await bench.meter.read()
+    with pytest.raises(MeterUnreachableError):
+        await end
+
+
+async def test_a_meter_lost_while_it_signs_keeps_nobody_off_the_line(
+    connect: Connect,
+) -> None:
+    """A neighbour misses no second."""
+    turn = Turn()
+    lost = SimulatedDct1(address=1, serial_number="BY0000000001L", block_delay_s=0.1)
+    fine = SimulatedDct1(address=2, serial_number="BY0000000002L")
+    bench = await connect(lost, fine, turn=turn)
+    neighbour = Dct1(bench.connection.for_unit(2), turn=turn)
+    await bench.meter.identify()
+    await neighbour.identify()
+    begin = asyncio.create_task(bench.meter.begin(REQUEST))
+    await asyncio.sleep(0.06)
+    lost.power_off()
+    for _ in range(4):
+        assert await timed(neighbour.read()) < 0.6
+    with pytest.raises(MeterUnreachableError):
+        await begin
+
+
+async def test_a_signature_that_takes_longer_than_before_is_waited_for(
+    connect: Connect,
+) -> None:
+    """What was expected sooner is asked for again."""
+    simulated = SimulatedDct1(import_wh=446_540)
+    bench = await connect(simulated)
+    await bench.meter.identify()
+    simulated.delay(block_s=1.2)
+    assert (await bench.meter.begin(REQUEST)).energy_import_wh == 446_540
 
 
 class Odd(SimulatedDct1):

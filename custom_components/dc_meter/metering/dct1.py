@@ -6,8 +6,8 @@ and real receipts except where a comment says otherwise.
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -58,6 +58,10 @@ Others than DCT1s on the bus are waited for within it. The signed block of a met
 of 9600 baud busy for 0.27 s.
 """
 
+LINE_PATIENCE_S = 1.4
+"""A reading waits so long for its turn: who waits for a signature keeps the line for seconds, and
+what was read before is not to be shown meanwhile as if it were fresh."""
+
 BLOCK_TIMEOUT_S = 3.0
 """For what may cost the meter a signature; how long that takes is not known."""
 
@@ -82,6 +86,9 @@ RELINK_AFTER = 30
 """Readings in vain after which the link is taken down: it may be up and lead nowhere."""
 
 _WORD_ORDER_TRIES = 3
+
+_LATE_TRIES = 6
+"""When what was asked before may still be answered in place of what is asked now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +243,10 @@ class Dct1:
         """
         try:
             # While it is gone one try is enough: others on the line have to wait for it.
-            live = await _insist(self._read_values, 1 if self._lost_readings else 2)
+            live = await _insist(
+                partial(self._read_values, _now() + LINE_PATIENCE_S),
+                1 if self._lost_readings else 2,
+            )
         except MeterUnreachableError:
             self._doubt()
             self._lost_readings += 1
@@ -382,7 +392,21 @@ class Dct1:
             raise UnexpectedAnswerError(error=err) from err
 
     async def _read_block(self) -> bytes:
-        return _bytes(await self._read(self._whole_block, BLOCK_TIMEOUT_S))
+        """Read block and signature; of a meter that is gone, without keeping others off the line.
+
+        What takes longer than it did is waited for once it is known that somebody is there.
+        """
+        whole = self._whole_block
+        if (took_s := self._durations_s.get(whole.name)) is None:
+            return _bytes(await self._read(whole, BLOCK_TIMEOUT_S))
+        timeout_s = min(max(LIVE_TIMEOUT_S, 1.5 * took_s), BLOCK_TIMEOUT_S)
+        with suppress(MeterUnreachableError, UnexpectedAnswerError):
+            return _bytes(await self._ask(whole, timeout_s))
+        await self._read_live(tries=_LATE_TRIES)
+        for _ in range(_LATE_TRIES):
+            with suppress(UnexpectedAnswerError):
+                return _bytes(await self._ask(whole, BLOCK_TIMEOUT_S))
+        return _bytes(await self._ask(whole, BLOCK_TIMEOUT_S))
 
     async def _settle_word_order(self, data: bytes) -> None:
         """Find the word order in which the block says what the meter shows live.
@@ -436,9 +460,9 @@ class Dct1:
             public_key=self.identity.public_key or "",
         )
 
-    async def _read_values(self) -> _Live:
+    async def _read_values(self, turn_until: float) -> _Live:
         """Read the live values, and the energies when they are due, in one turn."""
-        async with self._turn:
+        async with self._turn_by(turn_until):
             live = await self._read_live(tries=1)
             if self._energy_task is not None:
                 if not self._energy_task.done():
@@ -451,6 +475,20 @@ class Dct1:
             else:
                 self._energy_task = asyncio.create_task(self._read_energy(live))
             return live
+
+    @asynccontextmanager
+    async def _turn_by(self, until: float) -> AsyncIterator[None]:
+        """Hold the line, if it can be had by then. Raises ``MeterUnreachableError``."""
+        try:
+            async with asyncio.timeout_at(until):
+                await self._turn.take()
+        except TimeoutError as err:
+            self._errors.add("busy")
+            raise MeterUnreachableError(error="its line is busy") from err
+        try:
+            yield
+        finally:
+            self._turn.give()
 
     async def _read_energy(self, live: _Live) -> None:
         """Read the energies, or the whole block when something else is to be learnt from it."""
