@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 import re
@@ -32,6 +32,7 @@ SLACK_S = 0.25
 MISSED_S = 1.5
 """Two readings so far apart have a second between them that was missed."""
 
+NUMBER = re.compile(r"\d+(\.\d+)?")
 GONE = ("unavailable", "unknown")
 ENERGIES = ("energy_import", "energy_export")
 LOST_LINE = re.compile(r"Error fetching (.+) data: ")
@@ -178,10 +179,7 @@ class Watcher:
 
     def _judge_energy(self, post: Post, key: str, state: str, at: float) -> None:
         seen = self.of(post)
-        try:
-            value = Decimal(state) * 1000
-        except InvalidOperation:
-            value = Decimal("NaN")
+        value = Decimal(state) * 1000 if NUMBER.fullmatch(state) else Decimal(-1)
         last = seen.energies.get(key)
         lowest, highest = Decimal(0), Decimal(0)
         if key == "energy_import":
