@@ -170,7 +170,7 @@ class Campaign:
         if seen.turned(True, ended) is not None:
             self.tally.note_worst(
                 "from return to there"
-                + ("" if fault.back_s < FRESH_S else ", under another name"),
+                + (", under another name" if fault.reloads else ""),
                 took_s,
             )
         self.tally.expect(
@@ -193,8 +193,7 @@ class Campaign:
         seen = self.watcher.of(post)
         turns = [there for at, there in seen.turns if at >= struck]
         lines = seen.lost_lines - before[0], seen.back_lines - before[1]
-        # Under another name the entry is set up anew, which is its return.
-        returns = (turns.count(True), lines[1]) if fault.back_s < FRESH_S else (0, 0)
+        returns = (0, 0) if fault.reloads else (turns.count(True), lines[1])
         self.tally.expect(
             Invariant.LOG,
             lines[0] == turns.count(False) and returns[0] == returns[1],

@@ -46,6 +46,9 @@ class Fault:
     back_s: float = BACK_S
     """How soon after its end the meter is there again."""
 
+    reloads: bool = False
+    """Whether its entry is set up anew, which is not told in the log as a return."""
+
     moments: tuple[Moment, ...] = tuple(Moment)
     weight: int = 1
 

@@ -160,6 +160,7 @@ def of_adapter(site: Site, line: SerialLine) -> list[Fault]:
                 end=move(site, line),
                 loss=Loss.MUST,
                 back_s=MOVED_BACK_S,
+                reloads=True,
                 weight=4,
             )
         )

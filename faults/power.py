@@ -20,6 +20,9 @@ SHORTEST_S = 0.2
 SLOW_S = (2.0, 0.25)
 """At most, on a line of its own and on a shared one, which is taken for as long."""
 
+ENERGIES_S = 40.0
+"""Who was slow to give its energies is asked for them less often for a while."""
+
 OFF_S = 2.0
 """For how long the simulated meter is off when it dies over a question."""
 
@@ -46,15 +49,16 @@ def of_meter(post: Post, dice: Random) -> list[Fault]:
             Loss.MAY,
             (SHORTEST_S, LASTING_S[0]),
         ),
-        fault(
-            "slow to give its signed block",
-            partial(
+        Fault(
+            kind="power: slow to give its signed block",
+            begin=partial(
                 meter.delay, block_s=dice.uniform(0.1, SLOW_S[0 if post.alone else 1])
             ),
-            partial(meter.delay, block_s=0),
+            end=partial(meter.delay, block_s=0),
             # Until it is known how slow it is, it is asked again before it has answered.
-            Loss.MAY,
-            LASTING_S,
+            loss=Loss.MAY,
+            back_s=ENERGIES_S,
+            weight=3,
         ),
         Fault(
             kind="power: another meter at this address, after a power cut",
