@@ -31,7 +31,7 @@ class Plan:
         )
 
 
-QUICK = Plan(strikes_s=120, round_s=60, archive=True, kills=8, quick=True)
+QUICK = Plan(strikes_s=100, round_s=50, archive=True, kills=8, quick=True)
 FULL = Plan(strikes_s=840, round_s=120, archive=True, kills=300)
 
 

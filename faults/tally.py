@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
+import os
 import time
 from typing import Any
 
@@ -53,6 +54,8 @@ class Tally:
                     "where": where,
                     "seen": seen,
                     "at_s": self.seconds,
+                    # Who is late on a busy machine need not be at fault.
+                    "load": round(os.getloadavg()[0], 1),
                 }
             )
             print(
