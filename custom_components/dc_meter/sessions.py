@@ -267,7 +267,7 @@ class Sessions:
                 # Whether it began is not known; the next reading tells.
                 raise
             except MeterError as err:
-                await self._fail(session, err, context)
+                await self._not_begun(session, err, context)
                 raise
             return await self._started(session, snapshot, context)
 
@@ -389,11 +389,26 @@ class Sessions:
             if active:
                 await self._started(session, None, None)
             else:
-                await self._fail(session, None, None)
+                await self._not_begun(session, None, None)
         if self.current is not None and active is False:
             await self._recover(self.current)
         elif self._foreign_seen and active is False:
             await self._keep_foreign()
+
+    async def _not_begun(
+        self, session: Session, error: MeterError | None, context: Context | None
+    ) -> None:
+        """Fail a start, unless it came about unseen and a loss of supply has ended it."""
+        receipt = await self._meter.last_receipt()
+        if (
+            receipt is None
+            or _digest(receipt) == session.held_before
+            or not self._is_named_in(session, receipt)
+        ):
+            await self._fail(session, error, context)
+            return
+        await self._started(session, None, context)
+        await self._recover(self.current or session)
 
     async def _keep_foreign(self) -> None:
         """Keep the receipt of a transaction that began and ended without us.

@@ -144,6 +144,30 @@ async def test_a_begin_whose_answer_was_lost_is_found_at_the_meter(
     assert stopped["verdict"]["verdict"] == "valid"
 
 
+async def test_a_begin_that_a_power_cut_ended_at_once_leaves_its_receipt(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+) -> None:
+    """Nobody heard that it began, nor that it ended; the meter has signed it."""
+    await setup(iem_dcr_entry)
+    await go_quiet_after_next_mark(server)
+    with pytest.raises(HomeAssistantError):
+        await call(hass, iem_dcr_entry, "start", transaction_id="T")
+    await server.power_cycle(off_s=0)
+    server.disconnect(count=0)
+    events = async_capture_events(hass, EVENT_DC_METER)
+    await poll(hass, iem_dcr_entry)
+    assert [event.data["type"] for event in events] == [
+        "meter_back",
+        "transaction_started",
+        "transaction_stopped",
+    ]
+    assert events[2].data["transaction_id"] == "T"
+    assert events[2].data["verdict"]["verdict"] == "valid"
+
+
 async def test_an_end_whose_answer_was_lost_still_gives_its_receipt(
     hass: HomeAssistant,
     iem_dcr_entry: MockConfigEntry,
