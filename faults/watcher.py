@@ -37,9 +37,10 @@ GONE = ("unavailable", "unknown")
 ENERGIES = ("energy_import", "energy_export")
 LOST_LINE = re.compile(r"Error fetching (.+) data: ")
 EXPECTED = re.compile(
-    rf"{LOST_LINE.pattern}|its adapter moved|Error during service call"
+    rf"{LOST_LINE.pattern}|its adapter moved|Error during service call|too frequently"
 )
-"""What Home Assistant says of a meter that is lost, and of an action that is refused."""
+"""What Home Assistant says of a meter that is lost, of an action that is refused, and of so many
+of these as only a campaign has."""
 
 BACK_LINE = re.compile(r"Fetching (.+) data recovered")
 
