@@ -1,6 +1,7 @@
 """Strikes many meters at once and independently, and checks after each fault what must hold."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from random import Random
 import time
@@ -27,6 +28,9 @@ NEVER_S = 60.0
 LOOKS = 6
 """At what is alive: some of it comes and goes with each reading."""
 
+MOST_GROWN = 12
+"""Types of objects, to tell where memory goes."""
+
 LASTING_OBJECTS = (
     *("DcMeterCoordinator", "Sessions", "Trust", "Dct1", "IemDcr", "Nodes"),
     *("KeptRegisters", "Registers", "Polls", "ClockWatch", "DcMeterData", "Archive"),
@@ -46,6 +50,7 @@ class Campaign:
     dice: Random
     only: str = ""
     _before: dict[str, Any] | None = None
+    _warm: dict[str, int] | None = None
 
     def faults(self, post: Post, dice: Random) -> list[Fault]:
         """Return what can strike a meter, and no other with it."""
@@ -212,6 +217,10 @@ class Campaign:
             self.tally.numbers["memory_mb"] = [now["memory_mb"]]
             return
         self.tally.numbers["memory_mb"].append(now["memory_mb"])
+        # The first round warms up.
+        warm = self._warm = self._warm or now["types"]
+        more_of = {name: n - warm.get(name, 0) for name, n in now["types"].items()}
+        self.tally.numbers["grown"] = dict(Counter(more_of).most_common(MOST_GROWN))
         before = self._before
         for what in ("tasks", "threads", "objects", "open"):
             more = {
@@ -253,4 +262,7 @@ class Campaign:
             }
             for what in ("tasks", "threads", "objects", "open")
         }
-        return least | {"memory_mb": round(self.site.home.memory_mb(), 1)}
+        return least | {
+            "memory_mb": round(self.site.home.memory_mb(), 1),
+            "types": looks[-1]["types"],
+        }

@@ -54,6 +54,10 @@ def alive() -> dict[str, Any]:
             for one in gc.get_objects()
             if str(type(one).__module__).startswith("custom_components.dc_meter")
         ),
+        "types": Counter(
+            f"{type(one).__module__}.{type(one).__qualname__}"
+            for one in gc.get_objects()
+        ),
     }
     return {what: dict(count) for what, count in counts.items()}
 
