@@ -39,7 +39,7 @@ def soak(minutes: float) -> Plan:
     """Return strikes for so long; the first round is to warm up."""
     return Plan(
         strikes_s=minutes * 60,
-        round_s=max(60, minutes * 6),
+        round_s=minutes * 10,
         archive=False,
         kills=0,
         bounds_memory=True,
