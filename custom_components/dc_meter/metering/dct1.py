@@ -58,9 +58,9 @@ Others than DCT1s on the bus are waited for within it. The signed block of a met
 of 9600 baud busy for 0.27 s.
 """
 
-LINE_PATIENCE_S = 1.4
-"""A reading waits so long for its turn: who waits for a signature keeps the line for seconds, and
-what was read before is not to be shown meanwhile as if it were fresh."""
+LINE_PATIENCE_S = 1.6
+"""A reading waits so long for its turn: longer than 15 others take at 9600 baud, but not for whoever
+waits for a signature for seconds, while what was read before is shown as if it were fresh."""
 
 BLOCK_TIMEOUT_S = 3.0
 """For what may cost the meter a signature; how long that takes is not known."""
