@@ -21,7 +21,7 @@ from .session import Account, decode
 
 _LOGGER = logging.getLogger(__name__)
 
-_BREATH_AFTER = 10
+_BREATH_AFTER = 20
 _BREATH_S = 1e-6
 """After how many receipts an export stands aside for a moment. Else every other thread waits until
 the interpreter interrupts it, which takes 5 ms, and an append does so at each of its steps."""

@@ -197,4 +197,9 @@ def decode(record: Record) -> Account:
         account = _decoder.decode(record.text)
     except (AttributeError, LookupError, TypeError, ValueError) as err:
         raise DamagedRecordError(record.link.number) from err
-    return replace(account, record=record.link)
+    return Account(
+        session=account.session,
+        judgement=account.judgement,
+        cost=account.cost,
+        record=record.link,
+    )

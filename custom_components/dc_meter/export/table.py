@@ -48,23 +48,26 @@ class _Line:
         return line.encode("utf-8", "replace")
 
 
-def _cell(value: str | Decimal | None, dialect: Language) -> str:
+type _Value = str | Decimal | datetime | None
+
+
+def _cell(value: _Value, dialect: Language) -> str:
     if value is None:
         return ""
     if isinstance(value, Decimal):
         return f"{value:f}".replace(".", WORDS[dialect].decimal_mark)
+    if isinstance(value, datetime):
+        return value.isoformat()
     # Few cells have such a sign at all, and that is soon seen.
     return _FORMULA.sub(r"\1'", value) if _SIGN.search(value) else value
 
 
-type _Column = tuple[str, Callable[[Entry], str | Decimal | None]]
+type _Column = tuple[str, Callable[[Entry], _Value]]
 
 
 def _columns(words: Words, parties: Parties) -> Iterator[_Column]:
-    def time(moment: datetime | None) -> str | None:
-        if moment is None:
-            return None
-        return moment.astimezone(parties.time_zone).isoformat()
+    def time(moment: datetime | None) -> datetime | None:
+        return None if moment is None else moment.astimezone(parties.time_zone)
 
     def registers(
         heading: str, register: Callable[[Entry], Register]
