@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 import json
 from typing import Any, override
+from unittest.mock import patch
 
 from modbus_connection import ModbusConnection, ModbusSerialParams, ModbusTcpParams
 from modbus_connection.pymodbus import ModbusConnection as PymodbusConnection
@@ -15,7 +16,7 @@ from pymodbus.constants import ExcCodes
 import pytest
 
 from custom_components.dc_meter.metering import dct1
-from custom_components.dc_meter.metering.dct1 import Dct1, EnergyPace
+from custom_components.dc_meter.metering.dct1 import LIVE_TIMEOUT_S, Dct1, EnergyPace
 from custom_components.dc_meter.metering.ecdsa import DCT1_256_BIT, DCT1_384_BIT
 from custom_components.dc_meter.metering.errors import (
     MeterUnreachableError,
@@ -532,17 +533,37 @@ async def test_no_transaction_begins_or_ends_on_another_meter(connect: Connect) 
 async def test_a_link_that_leads_nowhere_is_made_anew(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A peer that is gone may never say so."""
-    monkeypatch.setattr(dct1, "RELINK_AFTER", 2)
+    """A peer that is gone may never say so: it is tried at once, and now and then after that."""
+    monkeypatch.setattr(dct1, "RELINK_EVERY", 2)
     bench = await connect(SimulatedDct1())
     await bench.meter.identify()
     await bench.line.cut()
-    for still_connected in (True, False):
-        with pytest.raises(MeterUnreachableError):
-            await bench.meter.read()
-        assert bench.connection.connected is still_connected
+    with patch.object(
+        bench.connection, "disconnect", wraps=bench.connection.disconnect
+    ) as disconnect:
+        for times in (0, 1, 1, 2):
+            with pytest.raises(MeterUnreachableError):
+                await bench.meter.read()
+            assert disconnect.call_count == times
     await bench.line.mend()
     await bench.meter.read()
+
+
+async def test_half_a_long_answer_does_not_swallow_the_next_ones(
+    connect: Connect,
+) -> None:
+    """A line that was cut while a block came is there with the first reading after it."""
+    bench = await connect(SimulatedDct1(import_wh=446_540), baud_rate=9600)
+    await bench.meter.identify()
+    begin = asyncio.create_task(bench.meter.begin(REQUEST))
+    await asyncio.sleep(0.25)
+    await bench.line.cut()
+    with pytest.raises(MeterUnreachableError):
+        await bench.meter.read()
+    with pytest.raises(MeterUnreachableError):
+        await begin
+    await bench.line.mend()
+    assert (await bench.meter.read()).energy_import_wh == 446_540
 
 
 async def test_late_energies_are_not_taken_for_live_values(connect: Connect) -> None:
@@ -592,6 +613,24 @@ async def test_a_slow_neighbour_does_not_make_a_meter_unreachable(
     await begin
 
 
+async def test_a_neighbour_that_is_gone_is_waited_for_once(connect: Connect) -> None:
+    """Whatever is wanted of it: its readings and its start do not take turns before others."""
+    turn = Turn()
+    here = SimulatedDct1(address=1, serial_number="BY0000000001L")
+    gone = SimulatedDct1(address=2, serial_number="BY0000000002L")
+    bench = await connect(here, gone, turn=turn)
+    neighbour = Dct1(bench.connection.for_unit(2), turn=turn)
+    await bench.meter.identify()
+    await neighbour.identify()
+    gone.power_off()
+    asked = [
+        asyncio.create_task(ask) for ask in (neighbour.begin(REQUEST), neighbour.read())
+    ]
+    await asyncio.sleep(0.1)
+    assert await timed(bench.meter.read()) < 1.5 * LIVE_TIMEOUT_S
+    await asyncio.gather(*asked, return_exceptions=True)
+
+
 async def test_a_reading_waits_for_a_slow_signature(connect: Connect) -> None:
     """Starting a transaction does not make the entities unavailable."""
     simulated = SimulatedDct1(import_wh=446_540, block_delay_s=1.2)
@@ -606,7 +645,7 @@ async def test_a_reading_waits_for_a_slow_signature(connect: Connect) -> None:
 
 async def test_a_meter_lost_while_it_signs_is_missed_at_once(connect: Connect) -> None:
     """The stop that still waits for its signature does not keep old values on the screen."""
-    simulated = SimulatedDct1(block_delay_s=0.5)
+    simulated = SimulatedDct1(block_delay_s=1.5)
     bench = await connect(simulated)
     await bench.meter.identify()
     end = asyncio.create_task(bench.meter.end())

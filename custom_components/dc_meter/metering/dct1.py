@@ -7,7 +7,7 @@ and real receipts except where a comment says otherwise.
 import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -82,8 +82,9 @@ ENERGY_MAX_AGE_S = 10.0
 BLOCK_INTERVAL_S = 300.0
 """How often the whole block, with the cable resistance, is read in place of the energies."""
 
-RELINK_AFTER = 30
-"""Readings in vain after which the link is taken down: it may be up and lead nowhere."""
+RELINK_EVERY = 30
+"""After the first of so many readings in vain the link is taken down. It may be up and lead nowhere; or
+the Modbus stack has half of a long answer, and takes short ones for the rest of it for seconds."""
 
 _WORD_ORDER_TRIES = 3
 
@@ -158,6 +159,8 @@ class Dct1:
         self._unit = unit
         self._low_side_sensing = low_side_sensing
         self._turn = turn or Turn()
+        self._own_turn = Turn()
+        """Had before the line's: a meter that is gone costs others one wait at a time."""
 
         self._identity: MeterIdentity | None = None
         self._scheme: SignatureScheme | None = None
@@ -176,6 +179,7 @@ class Dct1:
         self._block_due_at = 0.0
 
         self._lost_readings = 0
+        self._relink_is_due = False
         self._words: dict[str, list[int]] = {}
         self._durations_s: dict[str, float] = {}
         self._errors = Tally()
@@ -250,9 +254,7 @@ class Dct1:
         except MeterUnreachableError:
             self._doubt()
             self._lost_readings += 1
-            if self._lost_readings % RELINK_AFTER == 0:
-                with suppress(ModbusError):
-                    await self._unit.disconnect()
+            self._relink_is_due |= self._lost_readings % RELINK_EVERY == 1
             raise
         self._lost_readings = 0
         self._object()
@@ -331,7 +333,7 @@ class Dct1:
 
     async def _ask(self, request: _Request, timeout_s: float) -> list[int]:
         """Send one request. Raises ``MeterUnreachableError`` or ``UnexpectedAnswerError``."""
-        async with self._turn:
+        async with self._own_turn, self._turn:
             if not self._unit.connected:
                 self._doubt()
             began = _now()
@@ -394,18 +396,18 @@ class Dct1:
     async def _read_block(self) -> bytes:
         """Read block and signature; of a meter that is gone, without keeping others off the line.
 
-        What takes longer than it did is waited for once it is known that somebody is there.
+        What takes longer than it did is waited for twice as long each time, once it is known that
+        somebody is there.
         """
         whole = self._whole_block
         if (took_s := self._durations_s.get(whole.name)) is None:
             return _bytes(await self._read(whole, BLOCK_TIMEOUT_S))
         timeout_s = min(max(LIVE_TIMEOUT_S, 1.5 * took_s), BLOCK_TIMEOUT_S)
-        with suppress(MeterUnreachableError, UnexpectedAnswerError):
-            return _bytes(await self._ask(whole, timeout_s))
-        await self._read_live(tries=_LATE_TRIES)
         for _ in range(_LATE_TRIES):
-            with suppress(UnexpectedAnswerError):
-                return _bytes(await self._ask(whole, BLOCK_TIMEOUT_S))
+            with suppress(MeterUnreachableError, UnexpectedAnswerError):
+                return _bytes(await self._ask(whole, timeout_s))
+            await self._read_live(tries=_LATE_TRIES)
+            timeout_s = min(2 * timeout_s, BLOCK_TIMEOUT_S)
         return _bytes(await self._ask(whole, BLOCK_TIMEOUT_S))
 
     async def _settle_word_order(self, data: bytes) -> None:
@@ -463,6 +465,10 @@ class Dct1:
     async def _read_values(self, turn_until: float) -> _Live:
         """Read the live values, and the energies when they are due, in one turn."""
         async with self._turn_by(turn_until):
+            if self._relink_is_due:
+                self._relink_is_due = False
+                with suppress(ModbusError):
+                    await self._unit.disconnect()
             live = await self._read_live(tries=1)
             if self._energy_task is not None:
                 if not self._energy_task.done():
@@ -479,16 +485,15 @@ class Dct1:
     @asynccontextmanager
     async def _turn_by(self, until: float) -> AsyncIterator[None]:
         """Hold the line, if it can be had by then. Raises ``MeterUnreachableError``."""
-        try:
-            async with asyncio.timeout_at(until):
-                await self._turn.take()
-        except TimeoutError as err:
-            self._errors.add("busy")
-            raise MeterUnreachableError(error="its line is busy") from err
-        try:
+        async with AsyncExitStack() as turns:
+            try:
+                async with asyncio.timeout_at(until):
+                    await turns.enter_async_context(self._own_turn)
+                    await turns.enter_async_context(self._turn)
+            except TimeoutError as err:
+                self._errors.add("busy")
+                raise MeterUnreachableError(error="its line is busy") from err
             yield
-        finally:
-            self._turn.give()
 
     async def _read_energy(self, live: _Live) -> None:
         """Read the energies, or the whole block when something else is to be learnt from it."""

@@ -13,25 +13,17 @@ class Turn:
         self._holder: asyncio.Task[object] | None = None
         self._depth = 0
 
-    async def take(self) -> None:
+    async def __aenter__(self) -> Self:
         """Wait for those who asked before, unless this task has the turn already."""
         if self._holder is not (task := asyncio.current_task()):
             await self._lock.acquire()
             self._holder = task
         self._depth += 1
+        return self
 
-    def give(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Let the next one have its turn, when nothing more holds it."""
         self._depth -= 1
         if not self._depth:
             self._holder = None
             self._lock.release()
-
-    async def __aenter__(self) -> Self:
-        """Take the turn."""
-        await self.take()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Give it back."""
-        self.give()
