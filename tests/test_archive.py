@@ -276,6 +276,23 @@ def test_a_folder_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
         Archive.open(tmp_path / "file" / "receipts.db")
 
 
+def test_a_disk_is_full_until_there_is_room_for_a_record(archive: Archive) -> None:
+    """What is small may still find a place, and proves nothing."""
+    connection = archive._connection  # noqa: SLF001  # the disk behind it
+    write(archive, "before")
+    connection.execute("PRAGMA max_page_count = 1")  # raised to what there is
+    with pytest.raises(ArchiveError, match="full"):
+        write(archive, "x" * 50_000)
+    with pytest.raises(ArchiveError, match="full"):
+        archive.try_to_write()
+    assert archive.failure is not None
+    connection.execute("PRAGMA max_page_count = 1073741823")
+    archive.try_to_write()
+    assert archive.failure is None
+    write(archive, "after")
+    assert archive.check_chain() is None
+
+
 def test_a_closed_archive_says_so(path: Path) -> None:
     """Every call reports what it could not do."""
     archive = Archive.open(path)
