@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from math import inf
 import time
 from typing import Any
 
@@ -28,6 +29,9 @@ class Client:
     http: aiohttp.ClientSession
     url: str
     token: str = field(default="", repr=False)
+    _refresh_token: str = field(default="", init=False, repr=False)
+    _renew_at_s: float = field(default=inf, init=False)
+    """By the monotonic clock; a token lasts for half an hour."""
 
     async def get(self, path: str) -> Any:
         """GET a path; returns the JSON. Raises ``RefusedError``."""
@@ -42,6 +46,7 @@ class Client:
         return await self._request("DELETE", path)
 
     async def _request(self, method: str, path: str, **arguments: Any) -> Any:
+        await self._keep_token()
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         async with self.http.request(
             method, f"{self.url}{path}", headers=headers, **arguments
@@ -54,8 +59,8 @@ class Client:
 
     async def log_in(self, user: str = USER, password: str = PASSWORD) -> None:
         """Log a user in; the first time makes the demo's. Raises ``RefusedError``."""
-        self.token = ""
-        client = {"client_id": f"{self.url}/"}
+        self.token, self._renew_at_s = "", inf
+        client = {"client_id": self._id}
         try:
             steps = await self.get("/api/onboarding")
         except RefusedError:
@@ -84,12 +89,26 @@ class Client:
                 password=password,
             )
             code = logged_in["result"]
+        await self._take_token(grant_type="authorization_code", code=code)
+
+    @property
+    def _id(self) -> str:
+        return f"{self.url}/"
+
+    async def _keep_token(self) -> None:
+        if time.monotonic() >= self._renew_at_s:
+            await self._take_token(
+                grant_type="refresh_token", refresh_token=self._refresh_token
+            )
+
+    async def _take_token(self, **grant: str) -> None:
+        self._renew_at_s = inf
         tokens = await self._request(
-            "POST",
-            "/auth/token",
-            data={**client, "grant_type": "authorization_code", "code": code},
+            "POST", "/auth/token", data={"client_id": self._id, **grant}
         )
         self.token = tokens["access_token"]
+        self._refresh_token = tokens.get("refresh_token", self._refresh_token)
+        self._renew_at_s = time.monotonic() + tokens["expires_in"] / 2
 
     async def until_running(self) -> str:
         """Wait until all is loaded; returns the version. Raises ``TimeoutError``."""
@@ -121,6 +140,7 @@ class Client:
     @asynccontextmanager
     async def socket(self) -> AsyncGenerator[Socket]:
         """Open the WebSocket."""
+        await self._keep_token()
         async with self.http.ws_connect(f"{self.url}/api/websocket") as connection:
             await connection.receive_json()
             await connection.send_json({"type": "auth", "access_token": self.token})

@@ -7,9 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from cryptography.exceptions import InvalidSignature
 import pytest
 
+from demo.client import Client
 from demo.home_assistant import complaints
 from demo.signatures import Signed, verify_dct1, verify_ocmf
 from simulators.iem_dcr import SimulatedIemDcr
@@ -115,3 +119,43 @@ Traceback (most recent call last):
         "ERROR (MainThread) [homeassistant.core] Error doing job",
         "WARNING (MainThread) [custom_components.dc_meter] no answer",
     ]
+
+
+@pytest.mark.usefixtures("socket_enabled")
+async def test_a_client_stays_logged_in_for_longer_than_its_token() -> None:
+    """A campaign of an hour would end after half of it."""
+    given: list[str] = []
+    shown: list[str | None] = []
+
+    async def onboarding(_: web.Request) -> web.Response:
+        return web.json_response([])
+
+    async def log_in(_: web.Request) -> web.Response:
+        return web.json_response({"flow_id": "flow", "result": "code"})
+
+    async def token(request: web.Request) -> web.Response:
+        form = await request.post()
+        given.append(str(form.get("code") or form["refresh_token"]))
+        answer = {"access_token": f"token {len(given)}", "expires_in": 0}
+        return web.json_response(answer | {"refresh_token": "kept"})
+
+    async def config(request: web.Request) -> web.Response:
+        shown.append(request.headers.get("Authorization"))
+        return web.json_response({})
+
+    application = web.Application()
+    application.router.add_get("/api/onboarding", onboarding)
+    application.router.add_get("/api/config", config)
+    application.router.add_post("/auth/login_flow", log_in)
+    application.router.add_post("/auth/login_flow/flow", log_in)
+    application.router.add_post("/auth/token", token)
+    async with (
+        TestServer(application, host="127.0.0.1") as server,
+        aiohttp.ClientSession() as http,
+    ):
+        client = Client(http=http, url=str(server.make_url("")).rstrip("/"))
+        await client.log_in()
+        for _ in range(2):
+            await client.get("/api/config")
+    assert given == ["code", "kept", "kept"]
+    assert shown == ["Bearer token 2", "Bearer token 3"]
