@@ -44,7 +44,7 @@ def fill(path: Path, number: int) -> None:
     accounts = [ocmf_account(), dct1_account()]
     step = timedelta(days=365 * YEARS) / RECEIPTS
     # Where a commit costs nothing; what is measured afterwards lies on a disk.
-    memory = Path("/dev/shm")  # noqa: S108
+    memory = Path("/dev/shm")  # noqa: S108  # the folder in it has a name nobody can guess
     with tempfile.TemporaryDirectory(
         prefix="dc-meter-bench-", dir=memory if memory.is_dir() else None
     ) as folder:

@@ -3,24 +3,23 @@
 from functools import partial
 from random import Random
 
+from simulators.http_faults import HttpFault
 from simulators.iem_dcr import IemDcrServer
 
 from .fault import FOREVER, LASTING_S, SHORT_S, Deed, Fault, Loss, Moment
 from .site import Post
 
-LOSING = (
-    *("301", "302", "307", "400", "401", "403", "404", "415", "428", "429"),
-    *("500", "502", "503", "504"),
-    *("reset", "hang", "drip", "endless", "truncated", "empty"),
-    *("html", "deep", "nan", "encoding", "gzip"),
-)
+LOSING: tuple[HttpFault, ...] = (
+    "301", "302", "307", "400", "401", "403", "404", "415", "428", "429", "500", "502", "503", "504",
+    "reset", "hang", "drip", "endless", "truncated", "empty", "html", "deep", "nan", "encoding", "gzip",
+)  # fmt: skip
 """Answers that say nothing."""
 
 ASKED_AGAIN = {"500", "502", "503", "504", "reset", "hang", "drip", "truncated"}
 """What the live values are asked for again at once, when it comes once."""
 
-DOUBTFUL = ("missing", "doubled", "as_text")
-HARMLESS = ("shuffled", "mislabelled")
+DOUBTFUL: tuple[HttpFault, ...] = ("missing", "doubled", "as_text")
+HARMLESS: tuple[HttpFault, ...] = ("shuffled", "mislabelled")
 
 COMMANDS = {
     "GET gw": (Moment.START,),
@@ -112,11 +111,10 @@ def of_server(post: Post, dice: Random) -> list[Fault]:
 
 
 def wrong(
-    server: IemDcrServer, name: str, count: int = FOREVER, node: str = ""
+    server: IemDcrServer, name: HttpFault, count: int = FOREVER, node: str = ""
 ) -> Deed:
     """Return what plans wrong answers."""
-    # The names are those of the simulator, which says no to others.
-    return partial(server.misanswer, fault=name, count=count, node=node)  # type: ignore[arg-type]
+    return partial(server.misanswer, fault=name, count=count, node=node)
 
 
 def fault(  # noqa: PLR0917  # one line of the tables above

@@ -4,6 +4,7 @@ import asyncio
 from functools import partial
 from random import Random
 
+from simulators.http_faults import HttpFault
 from simulators.iem_dcr import IemDcrServer
 
 from .fault import FOREVER, LASTING_S, Deed, Fault, Loss, Moment
@@ -15,6 +16,10 @@ STEPS = {
     "POST receipt": (Moment.START, Moment.STOP),
     "GET receipt": (Moment.STOP,),
     "GET metervalue": tuple(Moment),
+}
+DEATHS: dict[HttpFault, str] = {
+    "dies_before": "dies before answering",
+    "dies_after": "dies after answering",
 }
 SHORTEST_S = 0.2
 SLOW_S = (2.0, 0.25)
@@ -81,9 +86,6 @@ def of_iem_dcr(server: IemDcrServer, dice: Random) -> list[Fault]:
         server.meter.power_up()
         await server.accept()
 
-    def dies(how: str, node: str) -> Deed:
-        return partial(server.misanswer, fault=how, node=node)  # type: ignore[arg-type]  # as in http
-
     def heal() -> None:
         server.heal()
 
@@ -93,8 +95,8 @@ def of_iem_dcr(server: IemDcrServer, dice: Random) -> list[Fault]:
         fault("off for a moment", off, on, Loss.MAY, (SHORTEST_S, LASTING_S[0])),
         *(
             Fault(
-                kind=f"power: {how} {node}",
-                begin=dies(how.replace(" ", "_").removesuffix("_answering"), node),
+                kind=f"power: {told} {node}",
+                begin=partial(server.misanswer, fault=how, node=node),
                 end=heal,
                 loss=Loss.MAY,
                 # It is not off before it is asked.
@@ -102,7 +104,7 @@ def of_iem_dcr(server: IemDcrServer, dice: Random) -> list[Fault]:
                 moments=moments,
                 weight=8,
             )
-            for how in ("dies before answering", "dies after answering")
+            for how, told in DEATHS.items()
         ),
     ]
 

@@ -328,7 +328,7 @@ def test_a_record_is_written_while_somebody_looks_through_many(
         waited.append(written.wait(timeout=5))
         return not waited[-1]
 
-    archive._searching.set_progress_handler(wait_until_written, 1)  # noqa: SLF001
+    archive._searching.set_progress_handler(wait_until_written, 1)  # noqa: SLF001  # what searches
     with ThreadPoolExecutor(1) as thread:
         search = thread.submit(lambda: list(archive.stopped(Selection())))
         write(archive, "next")
