@@ -9,6 +9,7 @@ import sys
 
 from .archive import ArchiveFaults
 from .campaign import Campaign
+from .disk import own_mounts
 from .kills import Kills
 from .ledger import Ledger
 from .plan import FULL, QUICK, Plan, soak
@@ -22,11 +23,15 @@ AT_ONCE = 2
 """Home Assistants that are killed side by side."""
 
 
-async def run(plan: Plan, seed: int, only: str) -> Tally:
+async def run(plan: Plan, seed: int, only: str, *, own_disk: bool) -> Tally:
     """Let everything go wrong that is planned."""
     tally, dice = Tally(seed=seed), Random(seed)
+    if plan.archive and not own_disk:
+        tally.say(
+            "no file system may be mounted here: SQLite alone plays the full disk"
+        )
     if plan.strikes_s or plan.archive:
-        await strike(plan, dice, tally, only)
+        await strike(plan, dice, tally, only, own_disk=own_disk)
     if plan.kills:
         # A start of Home Assistant keeps one core busy.
         async with asyncio.TaskGroup() as group:
@@ -45,9 +50,11 @@ async def run(plan: Plan, seed: int, only: str) -> Tally:
     return tally
 
 
-async def strike(plan: Plan, dice: Random, tally: Tally, only: str) -> None:
+async def strike(
+    plan: Plan, dice: Random, tally: Tally, only: str, *, own_disk: bool
+) -> None:
     """Strike ten meters and one Home Assistant."""
-    async with site() as up:
+    async with site(own_disk=own_disk) as up:
         tally.say(f"{len(up.posts)} meters are up")
         watcher = Watcher(posts=up.posts, tally=tally, log=up.home.log)
         ledger = Ledger(client=up.client, watcher=watcher, tally=tally)
@@ -101,7 +108,8 @@ def main() -> int:
         plan = soak(options.soak)
     elif options.only:
         plan = plan.only(options.only)
-    tally = asyncio.run(run(plan, options.seed, options.only))
+    own_disk = own_mounts()
+    tally = asyncio.run(run(plan, options.seed, options.only, own_disk=own_disk))
     print(tally.table())
     if options.json is not None:
         options.json.write_text(

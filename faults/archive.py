@@ -1,7 +1,8 @@
 """The archive of receipts on a disk that is full or read-only, and the archive damaged."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +10,7 @@ import time
 
 from demo.meters import DOMAIN
 
+from .disk import Disk
 from .ledger import Ledger
 from .site import PROBE, Post, Site
 from .tally import Invariant, Tally
@@ -22,6 +24,9 @@ TRIES = 6
 
 LOOK_S = 65
 """What fails is looked at each minute."""
+
+RETRY_S = 90
+"""A meter whose archive cannot be opened is set up again after 5, 10, 20, 40 s."""
 
 SETTLE_S = 4
 PAGE = 4096
@@ -63,9 +68,17 @@ class ArchiveFaults:
 
     async def strike(self, *, quick: bool) -> None:
         """Let it fail in every way."""
-        for fault in ("full", "read_only"):
+        failing = {
+            "full, as SQLite has it": self.played("full"),
+            "read-only, as SQLite has it": self.played("read_only"),
+        }
+        if self.site.disk is not None:
+            failing["full"] = self.full(self.site.disk)
+        for name, fails in failing.items():
             async with self.watcher.watching(self.site.client):
-                await self.disk(fault, quick=quick)
+                await self.disk(name, fails, quick=quick)
+        if self.site.disk is not None:
+            await self.read_only_from_the_start(self.site.disk)
         for name, (damage, issues) in DAMAGES.items():
             if not quick or name in QUICK:
                 await self.damage(name, damage, issues)
@@ -84,36 +97,40 @@ class ArchiveFaults:
             if issue["domain"] == DOMAIN
         }
 
-    async def disk(self, fault: str, *, quick: bool) -> None:
+    @asynccontextmanager
+    async def played(self, fault: str) -> AsyncGenerator[None]:
+        """Have SQLite answer as it does on a disk with this fault."""
+        await self.site.client.action(PROBE, "disk", fault=fault)
+        yield
+        await self.site.client.action(PROBE, "disk", fault="none")
+
+    @asynccontextmanager
+    async def full(self, disk: Disk) -> AsyncGenerator[None]:
+        """Leave no byte free, not even those that the write-ahead log has taken already."""
+        await self.site.client.action(PROBE, "disk", fault="folded")
+        disk.fill()
+        yield
+        disk.make_room()
+
+    async def disk(
+        self, name: str, fails: AbstractAsyncContextManager[None], *, quick: bool
+    ) -> None:
         """Let no record be written; sessions are refused, and those that run are kept."""
-        where = f"archive: {fault.replace('_', '-')}"
+        where = f"archive: disk {name}"
         running, other = self.pick("DCT1"), self.pick("IEM-DCR")
         await self.ledger.start(running[0])
         await self.ledger.start(other[0])
-        await self.site.client.action(PROBE, "disk", fault=fault)
-        for post in (running[1], other[1]):
-            begun = post.simulated.describe().get("transactions", 0)
-            for _ in range(TRIES):
-                if not await self.ledger.start(post):
-                    break
+        async with fails:
+            for post in (running[1], other[1]):
+                await self.refused(post, where)
+            for post in (running[0], other[0]):
                 await self.ledger.stop(post)
-                begun = post.simulated.describe().get("transactions", 0)
-            else:
-                self.expect(False, where, f"{post.name} starts nevertheless")
-            self.expect(
-                post.simulated.describe().get("transactions", 0) == begun,
-                where,
-                f"{post.name} has begun what cannot be kept",
-            )
-        for post in (running[0], other[0]):
-            await self.ledger.stop(post)
-        if not quick:
-            await self.told({"archive_unusable"}, where)
-        for post in self.site.posts:
-            self.expect(
-                self.watcher.of(post).available, where, f"{post.name} is not shown"
-            )
-        await self.site.client.action(PROBE, "disk", fault="none")
+            if not quick:
+                await self.told({"archive_unusable"}, where)
+            for post in self.site.posts:
+                self.expect(
+                    self.watcher.of(post).available, where, f"{post.name} is not shown"
+                )
         for post in (*running[:2], *other[:2]):
             await self.ledger.settle(post, where)
             await self.ledger.check(post, where)
@@ -123,6 +140,54 @@ class ArchiveFaults:
         self.tally.faults[where] += 1
         self.watcher.read_log()
         self.watcher.unexpected.clear()
+
+    async def refused(self, post: Post, where: str) -> None:
+        """See that nothing is begun that cannot be kept, after what still found room."""
+        begun = post.simulated.describe().get("transactions", 0)
+        for _ in range(TRIES):
+            if not await self.ledger.start(post):
+                break
+            await self.ledger.stop(post)
+            begun = post.simulated.describe().get("transactions", 0)
+        else:
+            self.expect(False, where, f"{post.name} starts nevertheless")
+        self.expect(
+            post.simulated.describe().get("transactions", 0) == begun,
+            where,
+            f"{post.name} has begun what cannot be kept",
+        )
+
+    async def read_only_from_the_start(self, disk: Disk) -> None:
+        """Start where the archive cannot be opened; it is once that is mended."""
+        where = "archive: disk read-only at the start"
+        await self.site.home.stop()
+        with disk.read_only():
+            right = digest(self.site.home.archive)
+            await self.site.home.come_up()
+            await self.told({"archive_unusable"}, where)
+            self.expect(
+                digest(self.site.home.archive) == right, where, "it was written to"
+            )
+        async with self.watcher.watching(self.site.client):
+            await self.back(where)
+        self.tally.faults[where] += 1
+
+    async def back(self, where: str) -> None:
+        """See that all meters come, with their receipts, and that the user is told no more."""
+        deadline = time.monotonic() + RETRY_S
+        while time.monotonic() < deadline:
+            told = await self.issues() & {"archive_unusable", "archive_damaged"}
+            there = all(self.watcher.of(post).available for post in self.site.posts)
+            if there and not told:
+                break
+            await asyncio.sleep(0.5)
+        for post in self.site.posts:
+            self.expect(
+                self.watcher.of(post).available, where, f"{post.name} is not there"
+            )
+            if post.struck:
+                await self.ledger.check(post, where)
+        self.expect(not told, where, f"after it was mended the user is told {told}")
 
     async def told(self, any_of: set[str], where: str) -> set[str]:
         """See that the user is told in time; return of what."""
@@ -163,18 +228,7 @@ class ArchiveFaults:
         file.write_bytes(right)
         await self.site.home.come_up()
         async with self.watcher.watching(self.site.client):
-            await asyncio.sleep(SETTLE_S)
-            self.expect(
-                not await self.issues() & {"archive_unusable", "archive_damaged"},
-                where,
-                "the user is still told, after it was put back",
-            )
-            for post in self.site.posts:
-                self.expect(
-                    self.watcher.of(post).available, where, f"{post.name} is not there"
-                )
-                if post.struck:
-                    await self.ledger.check(post, where)
+            await self.back(where)
         self.tally.faults[where] += 1
 
 

@@ -244,9 +244,10 @@ class Campaign:
     async def alive(self) -> dict[str, Any]:
         """Return the least that is alive over some looks, and the memory."""
         looks = []
+        names = {post.server.port: post.name for post in self.site.posts if post.server}
         for _ in range(LOOKS):
             look = await self.site.client.action(PROBE, "tell")
-            look["open"] = self.site.home.open_files()
+            look["open"] = self.site.home.open_files(names)
             look["objects"] = {
                 name: look["objects"].get(name, 0) for name in LASTING_OBJECTS
             }

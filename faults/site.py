@@ -22,6 +22,8 @@ from simulators.dct1 import SimulatedDct1
 from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
 from simulators.line import SerialLine, TcpGateway
 
+from .disk import Disk
+
 PROBE = "faults_probe"
 POWER_W = 90_000
 """25 Wh a second: every register shows something new each second."""
@@ -99,6 +101,9 @@ class Site:
     neighbour: SimulatedDct1
     """Another device on the gateway's line, read by Home Assistant's own modbus integration."""
 
+    disk: Disk | None = None
+    """Where the archive is, if it has a file system of its own."""
+
     @property
     def client(self) -> Client:
         """Who speaks to Home Assistant."""
@@ -174,8 +179,11 @@ class SiteHome(Home):
         self.plugged = ports
         self.folder.joinpath("adapters.json").write_text(json.dumps(ports))
 
-    def open_files(self) -> dict[str, int]:
-        """Return how many files and sockets the process holds, but for those to its clients."""
+    def open_files(self, names: dict[int, str]) -> dict[str, int]:
+        """Return how many files and sockets the process holds, but for those to its clients.
+
+        Sockets are told by whom they lead to, by its port, and by their state.
+        """
         counts: Counter[str] = Counter()
         for link in Path(f"/proc/{self.pid}/fd").iterdir():
             try:
@@ -187,7 +195,7 @@ class SiteHome(Home):
                 continue
             local, remote, state = connections().get(target[8:-1], (0, 0, ""))
             if local != self.port:
-                counts[f"sockets {remote} {state}".rstrip()] += 1
+                counts[f"sockets {names.get(remote, remote)} {state}".rstrip()] += 1
         return dict(counts)
 
     async def add_gateway_dct1(
@@ -269,8 +277,11 @@ def modbus_yaml(gateway: TcpGateway) -> dict[str, list[dict[str, object]]]:
 
 
 @asynccontextmanager
-async def site(*, small: bool = False) -> AsyncGenerator[Site]:
-    """Bring everything up; it is gone without a trace afterwards. Half as much in a small one."""
+async def site(*, small: bool = False, own_disk: bool = False) -> AsyncGenerator[Site]:
+    """Bring everything up; it is gone without a trace afterwards.
+
+    There is half as much in a small one. A disk of its own needs ``own_mounts``.
+    """
     async with AsyncExitStack() as stack:
         folder = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="dc-meter-faults-"))
@@ -310,6 +321,10 @@ async def site(*, small: bool = False) -> AsyncGenerator[Site]:
             await stack.enter_async_context(wire)
         for server in servers.values():
             await stack.enter_async_context(server)
+        disk = None
+        if own_disk:
+            disk = Disk(folder / "home-assistant" / DOMAIN)
+            stack.enter_context(disk.mounted())
         http = await stack.enter_async_context(aiohttp.ClientSession())
         home = await stack.enter_async_context(
             SiteHome(
@@ -324,7 +339,7 @@ async def site(*, small: bool = False) -> AsyncGenerator[Site]:
         home.client = Client(http=http, url=home.url)
         await home.client.log_in()
         await home.client.until_running()
-        up = Site(home=home, neighbour=neighbour)
+        up = Site(home=home, neighbour=neighbour, disk=disk)
         wires: list[SerialLine | TcpGateway] = [line, adapter, shared, shared, gateway]
         for number, where in zip(dct1s, wires, strict=True):
             if small and number not in SMALL:

@@ -265,7 +265,7 @@ class Watcher:
             self.tally.note_worst("gap between readings of an undisturbed meter", gap_s)
             self.tally.expect(
                 Invariant.OTHERS,
-                gap_s < MISSED_S,
+                gap_s < MISSED_S + SLACK_S,
                 f"{post.name} beside {where}",
                 f"{gap_s:.2f} s without a reading",
             )

@@ -34,6 +34,7 @@ ADAPTERS = "adapters.json"
 
 DIGITS = re.compile(r"\d+|0x[0-9a-f]+")
 PRAGMAS = {
+    "folded": "PRAGMA wal_checkpoint(TRUNCATE)",
     "full": "PRAGMA max_page_count = 1",  # SQLite raises it to what there is
     "read_only": "PRAGMA query_only = ON",
     "none": "PRAGMA max_page_count = 1073741823; PRAGMA query_only = OFF",
