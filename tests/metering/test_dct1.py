@@ -436,6 +436,26 @@ class Refusing(SimulatedDct1):
         return await super().read_input_registers(address, count)
 
 
+async def test_energies_that_are_refused_are_asked_for_with_each_reading(
+    connect: Connect,
+) -> None:
+    """A refusal comes at once: it says nothing of how long the energies take."""
+    clock = Clock()
+    car = Car(charging=True, power_w=36_000, clock=clock)
+    simulated = Refusing(car=car, import_wh=446_540)
+    bench = await connect(simulated)
+    await bench.meter.identify()
+    simulated.refuses = True
+    for _ in range(4):
+        assert (await bench.meter.read()).energy_import_wh == 446_540
+        await asyncio.sleep(0.2)
+    simulated.refuses = False
+    clock.now_s = 60
+    energy_import_wh = (await bench.meter.read()).energy_import_wh
+    assert energy_import_wh is not None
+    assert energy_import_wh > 446_540
+
+
 async def test_energies_that_are_not_read_any_more_are_not_known_any_more(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -806,5 +826,5 @@ async def test_energies_that_do_not_come_are_given_more_time_less_often() -> Non
         pace.missed()
         waits.append(pace.due_at - asyncio.get_running_loop().time())
         timeouts.append(pace.timeout_s)
-    assert waits == pytest.approx([0, 12, 36, 48], abs=0.1)
+    assert waits == pytest.approx([0, 4, 12, 16], abs=0.1)
     assert timeouts == pytest.approx([1.2, 2.4, 3.0, 3.0])

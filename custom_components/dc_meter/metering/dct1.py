@@ -76,6 +76,10 @@ ENERGY_SHARE = 0.05
 """Energies are read with each reading while they take no longer than ``ENERGY_PROMPT_S``, and
 so much less often when they do that the excess takes a twentieth of the time."""
 
+MISSED_SHARE = 0.15
+"""Of the time, for energies that do not come. What was missed twice, while somebody else kept the line busy,
+is asked for again before it is ``ENERGY_MAX_AGE_S`` old."""
+
 ENERGY_MAX_AGE_S = 10.0
 """Energies older than this and two of the intervals they are read at are not known any more."""
 
@@ -518,8 +522,10 @@ class Dct1:
                 )
         except (WrongMeterError, WordOrderError) as err:
             self._objection = err
-        except MeterUnreachableError, UnexpectedAnswerError:
+        except MeterUnreachableError:
             pace.missed()
+        except UnexpectedAnswerError:
+            pass  # it came soon: the next reading asks again
 
     def _take(self, block: SignedBlock) -> None:
         """Note what a whole block says. Raises ``WrongMeterError``."""
@@ -590,7 +596,7 @@ class EnergyPace:
     def missed(self) -> None:
         """Give it more time, less often; one answer lost is asked for again at once."""
         self.took_s = self.timeout_s
-        self.due_at = _now() + (self.timeout_s - ENERGY_TIMEOUT_S) / ENERGY_SHARE
+        self.due_at = _now() + (self.timeout_s - ENERGY_TIMEOUT_S) / MISSED_SHARE
         self.timeout_s = _energy_timeout_s(self.timeout_s)
 
 
