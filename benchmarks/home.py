@@ -139,6 +139,11 @@ class Home(HomeAssistant):
         """Have the probe begin anew with these entities, and the event loop if asked."""
         await self.client.action(PROBE, "begin", entity_id=list(entity_ids), loop=loop)
 
+    async def in_use_mb(self) -> float:
+        """Return the memory that is in use, without what is kept for later or cannot be given back."""
+        told = await self.client.action(PROBE, "memory")
+        return float(told["in_use_mb"])
+
     async def seen(self) -> dict[str, Any]:
         """Return what the probe has seen since."""
         return await self.client.action(PROBE, "tell")

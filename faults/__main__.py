@@ -40,7 +40,7 @@ async def run(plan: Plan, seed: int, only: str, *, own_disk: bool) -> Tally:
                     kill(plan.kills // AT_ONCE, Random(dice.random()), tally)
                 )
     if plan.bounds_memory:
-        _, warm_mb, *_, last_mb = tally.numbers["memory_mb"]
+        _, warm_mb, *_, last_mb = tally.numbers["in_use_mb"]
         tally.expect(
             Invariant.MEMORY,
             last_mb - warm_mb < MAX_GROWTH_MB,

@@ -216,11 +216,11 @@ class Campaign:
         await asyncio.sleep(CALM_S)
         self.watcher.read_log()
         now = await self.alive()
+        for what in ("process_mb", "in_use_mb"):
+            self.tally.numbers.setdefault(what, []).append(now[what])
         if self._before is None:
             self._before = now
-            self.tally.numbers["memory_mb"] = [now["memory_mb"]]
             return
-        self.tally.numbers["memory_mb"].append(now["memory_mb"])
         # The first round warms up.
         warm = self._warm = self._warm or now["types"]
         more_of = {name: n - warm.get(name, 0) for name, n in now["types"].items()}
@@ -268,6 +268,7 @@ class Campaign:
             for what in ("tasks", "threads", "objects", "open")
         }
         return least | {
-            "memory_mb": round(self.site.home.memory_mb(), 1),
+            "process_mb": round(self.site.home.memory_mb(), 1),
+            "in_use_mb": round(await self.site.home.in_use_mb(), 1),
             "types": looks[-1]["types"],
         }

@@ -1,6 +1,9 @@
-"""Measures from within Home Assistant: when states are written, how late the event loop is."""
+"""Measures from within: when states are written, how late the event loop is, memory in use."""
 
+import ctypes
 from dataclasses import dataclass, field
+import gc
+import sys
 import time
 
 import voluptuous as vol
@@ -22,6 +25,8 @@ from homeassistant.util.json import JsonValueType
 DOMAIN = "bench_probe"
 CONFIG_SCHEMA = cv.empty_config_schema(DOMAIN)
 LAG_INTERVAL_S = 0.02
+BLOCK_BYTES = 96
+"""Of Python's memory, on average, by what ``sys._debugmallocstats`` tells of a Home Assistant."""
 
 
 @dataclass(kw_only=True)
@@ -59,6 +64,31 @@ class Watch:
             self._plan()
 
 
+class Mallinfo(ctypes.Structure):
+    """What the C library tells of its memory: mallinfo(3)."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    ]
+
+
+def in_use_mb() -> float:
+    """Return the megabytes that Python's objects take, and what malloc has in use.
+
+    What either keeps for later, or cannot give back, is not among them.
+    """
+    gc.collect()
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = Mallinfo
+    info = mallinfo2()
+    blocks = sys.getallocatedblocks() * BLOCK_BYTES
+    return float(blocks + info.uordblks + info.hblkhd) / 1024**2
+
+
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Offer to watch, and to tell what was seen."""
     watch = Watch(hass=hass)
@@ -77,6 +107,9 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
             "lags_s": list[JsonValueType](watch.lags_s),
         }
 
+    async def memory(_: ServiceCall) -> ServiceResponse:
+        return {"in_use_mb": in_use_mb()}
+
     hass.services.async_register(
         DOMAIN,
         "begin",
@@ -89,7 +122,8 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
         ),
         supports_response=SupportsResponse.ONLY,
     )
-    hass.services.async_register(
-        DOMAIN, "tell", tell, supports_response=SupportsResponse.ONLY
-    )
+    for name, action in (("tell", tell), ("memory", memory)):
+        hass.services.async_register(
+            DOMAIN, name, action, supports_response=SupportsResponse.ONLY
+        )
     return True
