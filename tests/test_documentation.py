@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from custom_components.dc_meter.config_flow import (
+from custom_components.dc_meter.forms import (
     ADVANCED_SCHEMA,
     DCT1_NETWORK_SCHEMA,
     DCT1_SERIAL_SCHEMA,

@@ -2,14 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from ipaddress import ip_address
-from itertools import product
 import math
 from typing import Any, override
-from urllib.parse import urlsplit
 
 import voluptuous as vol
-from yarl import URL
 
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
@@ -19,32 +15,15 @@ from homeassistant.config_entries import (
     ConfigFlowResult,
     OptionsFlowWithReload,
 )
-from homeassistant.const import (
-    CONF_ADDRESS,
-    CONF_DEVICE,
-    CONF_HOST,
-    CONF_PORT,
-    CONF_URL,
-)
+from homeassistant.const import CONF_ADDRESS, CONF_URL
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
     BooleanSelector,
-    EntitySelector,
-    EntitySelectorConfig,
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
-    SerialPortSelector,
-    TextSelector,
-    TextSelectorConfig,
-    TextSelectorType,
 )
-from homeassistant.helpers.typing import VolDictType
 
 from .archive import ArchiveError
 from .connection import (
@@ -55,338 +34,47 @@ from .connection import (
     temporary_meter,
 )
 from .const import (
-    CONF_BAUDRATE,
-    CONF_CHARGE_POINT_ID,
-    CONF_CHARGE_POINT_TYPE,
-    CONF_CLOCK_INTERVAL,
-    CONF_CURRENT_BOUND,
-    CONF_FRAMER,
     CONF_LABEL_KEY,
-    CONF_LONGEST_WAIT,
     CONF_LOW_SIDE_SENSING,
     CONF_METER,
-    CONF_PARITY,
-    CONF_POWER_BOUND,
-    CONF_PRICE,
-    CONF_PRICE_ENTITY,
-    CONF_RECORDING,
-    CONF_RETRIES,
-    CONF_RETRY_DELAY,
-    CONF_SHOW_USER_ID,
-    CONF_STOPBITS,
-    CONF_TARIFF_TEXT,
-    CONF_VOLTAGE_BOUND,
     DOMAIN,
     METER_DCT1,
     METER_IEM_DCR,
 )
 from .coordinator import DcMeterData
-from .economy import Economy, Recording
+from .forms import (
+    DCT1_NETWORK_SCHEMA,
+    DCT1_SERIAL_SCHEMA,
+    GATEWAY,
+    IEM_DCR_CONNECTION,
+    IEM_DCR_FACTORY,
+    IEM_DCR_SCHEMA,
+    NAMES,
+    OPTION_KEYS,
+    OPTIONS_SCHEMAS,
+    REACHED_BY,
+    SECTIONS,
+    SERIAL_PORT,
+    FieldError,
+    check_texts,
+    data_and_options,
+    dct1_settings,
+    filled_in,
+    iem_dcr_settings,
+    possible_lines,
+)
 from .metering.dct1_search import Dct1Search, FoundDct1, Line
 from .metering.errors import (
     InvalidAddressError,
-    InvalidRequestError,
     MeterError,
     MeterUnreachableError,
     WrongMeterError,
 )
-from .metering.iem_dcr import check_text
 from .metering.meter import MeterIdentity
-from .price import MAX_PRICE
 from .trust import TrustOrigin, is_same_key
-
-SECTION_ADVANCED = "advanced"
-SECTION_ECONOMY = "economy"
-
-OPTION_KEYS = {
-    METER_DCT1: (CONF_LOW_SIDE_SENSING,),
-    METER_IEM_DCR: (
-        CONF_TARIFF_TEXT,
-        CONF_CLOCK_INTERVAL,
-        CONF_RETRIES,
-        CONF_RETRY_DELAY,
-        CONF_SHOW_USER_ID,
-    ),
-}
-
-
-def _number(minimum: int, maximum: int, unit: str | None = None) -> vol.All[Any]:
-    config = NumberSelectorConfig(
-        min=minimum, max=maximum, step=1, mode=NumberSelectorMode.BOX
-    )
-    if unit is not None:
-        config["unit_of_measurement"] = unit
-    return vol.All(NumberSelector(config), vol.Coerce(int))
-
-
-def _choice(key: str, *options: str) -> SelectSelector:
-    return SelectSelector(
-        SelectSelectorConfig(
-            options=list(options),
-            translation_key=key,
-            mode=SelectSelectorMode.DROPDOWN,
-        )
-    )
-
-
-DCT1_COMMON: VolDictType = {
-    vol.Required(CONF_ADDRESS, default=1): _number(1, 247),
-    vol.Required(CONF_LOW_SIDE_SENSING, default=True): BooleanSelector(),
-}
-
-# Factory settings and choices of Carlo Gavazzi's sister meters (inferred).
-BAUDRATES = ("9600", "19200", "38400", "57600", "115200")
-PARITIES = ("none", "even")
-STOPBITS = ("1", "2")
-FRAMERS = ("rtu", "socket")
-
-SERIAL_PORT: VolDictType = {vol.Required(CONF_DEVICE): SerialPortSelector()}
-
-GATEWAY: VolDictType = {
-    vol.Required(CONF_HOST): TextSelector(),
-    vol.Required(CONF_PORT, default=502): _number(1, 65535),
-}
-
-DCT1_SERIAL_SCHEMA = vol.Schema(
-    {
-        **SERIAL_PORT,
-        vol.Required(CONF_BAUDRATE, default="9600"): _choice(CONF_BAUDRATE, *BAUDRATES),
-        vol.Required(CONF_PARITY, default="none"): _choice(CONF_PARITY, *PARITIES),
-        vol.Required(CONF_STOPBITS, default="1"): _choice(CONF_STOPBITS, *STOPBITS),
-        **DCT1_COMMON,
-    }
-)
-
-DCT1_NETWORK_SCHEMA = vol.Schema(
-    {
-        **GATEWAY,
-        vol.Required(CONF_FRAMER, default="rtu"): _choice(CONF_FRAMER, *FRAMERS),
-        **DCT1_COMMON,
-    }
-)
 
 FOUND = "found"
 SEARCH_ON = "search_on"
-
-ADVANCED_SCHEMA = vol.Schema(
-    {
-        vol.Required(CONF_CLOCK_INTERVAL, default=2): _number(1, 24, "h"),
-        vol.Required(CONF_RETRIES, default=3): _number(0, 5),
-        vol.Required(CONF_RETRY_DELAY, default=250): _number(200, 1000, "ms"),
-        vol.Required(CONF_SHOW_USER_ID, default=False): BooleanSelector(),
-    }
-)
-
-TARIFF_TEXT: VolDictType = {
-    vol.Optional(CONF_TARIFF_TEXT, default=""): TextSelector(),
-}
-
-IEM_DCR_CONNECTION: VolDictType = {
-    vol.Required(CONF_URL): TextSelector(TextSelectorConfig(type=TextSelectorType.URL)),
-    vol.Required(CONF_CHARGE_POINT_TYPE): TextSelector(),
-    vol.Required(CONF_CHARGE_POINT_ID): TextSelector(),
-}
-
-IEM_DCR_OPTIONS: VolDictType = {
-    **TARIFF_TEXT,
-    vol.Required(SECTION_ADVANCED): section(ADVANCED_SCHEMA, {"collapsed": True}),
-}
-
-IEM_DCR_SCHEMA = vol.Schema({**IEM_DCR_CONNECTION, **IEM_DCR_OPTIONS})
-
-PRICE: VolDictType = {
-    vol.Optional(CONF_PRICE): NumberSelector(
-        NumberSelectorConfig(
-            min=0, max=MAX_PRICE, step="any", mode=NumberSelectorMode.BOX
-        )
-    ),
-    vol.Optional(CONF_PRICE_ENTITY): EntitySelector(
-        EntitySelectorConfig(domain=["sensor", "input_number", "number"])
-    ),
-}
-LABEL_KEY: VolDictType = {vol.Optional(CONF_LABEL_KEY): TextSelector()}
-
-ECONOMY_SCHEMA = vol.Schema(
-    {
-        vol.Required(key, default=float(getattr(Economy(), field))): NumberSelector(
-            NumberSelectorConfig(
-                min=minimum,
-                max=maximum,
-                step=step,
-                unit_of_measurement=unit,
-                mode=NumberSelectorMode.BOX,
-            )
-        )
-        for key, field, minimum, maximum, step, unit in (
-            (CONF_VOLTAGE_BOUND, "voltage_v", 0.1, 100, 0.1, "V"),
-            (CONF_CURRENT_BOUND, "current_a", 0.01, 100, 0.01, "A"),
-            (CONF_POWER_BOUND, "power_w", 1, 100_000, 1, "W"),
-            (CONF_LONGEST_WAIT, "longest_wait_s", 5, 3600, 1, "s"),
-        )
-    }
-)
-RECORDING: VolDictType = {
-    vol.Required(CONF_RECORDING, default=Recording.EVERY_CHANGE.value): _choice(
-        CONF_RECORDING, *Recording
-    ),
-    # Without a default of its own: the form would take that, and not the fields'.
-    vol.Required(SECTION_ECONOMY): section(ECONOMY_SCHEMA, {"collapsed": True}),
-}
-
-OPTIONS_SCHEMAS = {
-    METER_DCT1: vol.Schema(
-        {
-            vol.Required(CONF_LOW_SIDE_SENSING, default=True): BooleanSelector(),
-            **PRICE,
-            **LABEL_KEY,
-            **RECORDING,
-        }
-    ),
-    METER_IEM_DCR: vol.Schema({**IEM_DCR_OPTIONS, **PRICE, **LABEL_KEY, **RECORDING}),
-}
-
-# As the meter leaves the factory.
-IEM_DCR_FACTORY = {CONF_URL: "192.168.60.12"}
-
-_SECTIONS = {SECTION_ADVANCED: ADVANCED_SCHEMA, SECTION_ECONOMY: ECONOMY_SCHEMA}
-
-# Short, since every entity id begins with it; the device shows the whole model.
-_NAMES = {METER_DCT1: "DCT1", METER_IEM_DCR: "IEM-DCR"}
-
-# The fields that say where a meter is.
-_REACHED_BY = (CONF_DEVICE, CONF_HOST, CONF_URL)
-
-_PARITIES = {"none": "N", "even": "E"}
-
-
-class _FieldError(Exception):
-    """A field of the form holds what cannot be right."""
-
-    def __init__(self, field: str, error: str) -> None:
-        super().__init__(error)
-        self.field = field
-        self.error = error
-
-
-def _host(text: str) -> str:
-    """Return a host name or address as the connection wants it."""
-    host = text.strip().strip("[]").lower()
-    try:
-        if URL.build(scheme="tcp", host=host).host:
-            return host
-    except ValueError:
-        pass
-    raise _FieldError(CONF_HOST, "invalid_host")
-
-
-def _base_url(text: str) -> str:
-    """Complete what the user typed: a host alone is enough."""
-    text = text.strip()
-    try:
-        bare_ipv6 = ip_address(text).version == 6
-    except ValueError:
-        bare_ipv6 = False
-    if bare_ipv6:
-        text = f"[{text}]"
-    try:
-        url = urlsplit(text if "://" in text else f"http://{text}")
-        # Reading the port checks it, and so does building an address with the host.
-        sound = url.port != 0 and URL.build(scheme="http", host=url.hostname or "").host
-    except ValueError:
-        sound = False
-    if (
-        not sound
-        or url.scheme not in ("http", "https")
-        or url.path.strip("/")
-        or url.query
-        or url.fragment
-        or "@" in url.netloc
-        or not text.isprintable()
-        or " " in text
-    ):
-        raise _FieldError(CONF_URL, "invalid_url")
-    return f"{url.scheme}://{url.netloc.lower()}"
-
-
-def _dct1_settings(user_input: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the form of a DCT1 into settings; raises ``_FieldError``."""
-    settings = {CONF_METER: METER_DCT1, **user_input}
-    if CONF_DEVICE in settings:
-        settings[CONF_DEVICE] = settings[CONF_DEVICE].strip()
-        if not settings[CONF_DEVICE]:
-            raise _FieldError(CONF_DEVICE, "empty")
-        settings[CONF_BAUDRATE] = int(settings[CONF_BAUDRATE])
-        settings[CONF_PARITY] = _PARITIES[settings[CONF_PARITY]]
-        settings[CONF_STOPBITS] = int(settings[CONF_STOPBITS])
-    else:
-        settings[CONF_HOST] = _host(settings[CONF_HOST])
-    return settings
-
-
-def _lines(user_input: Mapping[str, Any]) -> dict[Line, dict[str, Any]]:
-    """Return what a line can be, likeliest first, and the form that says so."""
-    if CONF_HOST in user_input:
-        forms = [{**user_input, CONF_FRAMER: framer} for framer in FRAMERS]
-    elif user_input[CONF_DEVICE].strip().startswith("socket://"):
-        # The gateway, not the port, has baud rate and parity.
-        raise _FieldError(CONF_DEVICE, "use_gateway")
-    else:
-        forms = [
-            {
-                **user_input,
-                CONF_BAUDRATE: baudrate,
-                CONF_PARITY: parity,
-                CONF_STOPBITS: stopbits,
-            }
-            for stopbits, baudrate, parity in product(STOPBITS, BAUDRATES, PARITIES)
-        ]
-    return {modbus_params(_dct1_settings(form)): form for form in forms}
-
-
-def _iem_dcr_settings(user_input: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the form of an IEM-DCR into settings; raises ``_FieldError``."""
-    settings = {CONF_METER: METER_IEM_DCR, **user_input}
-    settings |= settings.pop(SECTION_ADVANCED, {})
-    settings[CONF_URL] = _base_url(settings[CONF_URL])
-    for field in (CONF_CHARGE_POINT_TYPE, CONF_CHARGE_POINT_ID):
-        settings[field] = settings[field].strip()
-        if not settings[field]:
-            raise _FieldError(field, "empty")
-    _check_texts(settings)
-    return settings
-
-
-def _check_texts(settings: Mapping[str, Any]) -> None:
-    """Raise ``_FieldError`` for a text that no receipt of an IEM-DCR can carry."""
-    for field in (CONF_CHARGE_POINT_TYPE, CONF_CHARGE_POINT_ID, CONF_TARIFF_TEXT):
-        try:
-            check_text(field, settings.get(field, ""))
-        except InvalidRequestError as err:
-            raise _FieldError(field, err.key) from err
-
-
-def _form(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn settings back into what the forms show."""
-    form = dict(settings)
-    if CONF_BAUDRATE in form:
-        form[CONF_BAUDRATE] = str(form[CONF_BAUDRATE])
-        form[CONF_PARITY] = {code: name for name, code in _PARITIES.items()}[
-            form[CONF_PARITY]
-        ]
-        form[CONF_STOPBITS] = str(form[CONF_STOPBITS])
-    for name, schema in _SECTIONS.items():
-        fields = {str(key) for key in schema.schema}
-        form[name] = {key: form.pop(key) for key in fields & settings.keys()}
-    return form
-
-
-def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part settings into the entry's data and its options."""
-    keys = OPTION_KEYS[settings[CONF_METER]]
-    return (
-        {key: value for key, value in settings.items() if key not in keys},
-        {key: settings[key] for key in keys},
-    )
 
 
 async def _leave(
@@ -481,11 +169,11 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         shown = entry.data if user_input is None and entry else user_input
         if user_input is not None:
             try:
-                self._lines = _lines(user_input)
+                self._lines = possible_lines(user_input)
                 self._search = await dct1_search(
                     self.hass, list(self._lines), self._known(), leaving=entry
                 )
-            except _FieldError as err:
+            except FieldError as err:
                 errors[err.field] = err.error
             except LineInUseError as err:
                 errors["base"] = err.key
@@ -700,7 +388,7 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         errors: dict[str, str] = {}
         placeholders: dict[str, str] = {}
         if (entry := self._reconfigured) is not None:
-            suggested = _form(entry.data | entry.options)
+            suggested = filled_in(entry.data | entry.options)
         if user_input is not None:
             settings, identity = await self._async_probe(
                 user_input, errors, placeholders
@@ -720,7 +408,7 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self, settings: Mapping[str, Any], identity: MeterIdentity
     ) -> ConfigFlowResult:
         """Let the entry that is reconfigured use these settings, or make one."""
-        data, options = _split(settings)
+        data, options = data_and_options(settings)
         if (entry := self._reconfigured) is not None:
             return self.async_update_reload_and_abort(
                 entry, data=data, options=entry.options | options
@@ -728,7 +416,7 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         await self.async_set_unique_id(identity.serial_number)
         self._abort_if_unique_id_configured()
         return self.async_create_entry(
-            title=f"{_NAMES[data[CONF_METER]]} {identity.serial_number}",
+            title=f"{NAMES[data[CONF_METER]]} {identity.serial_number}",
             data=data,
             options=options,
         )
@@ -791,9 +479,9 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         left = False
         try:
             settings = (
-                _iem_dcr_settings(options | user_input)
+                iem_dcr_settings(options | user_input)
                 if kind == METER_IEM_DCR
-                else _dct1_settings(options | user_input)
+                else dct1_settings(options | user_input)
             )
             if entry is not None and kind == METER_DCT1:
                 left = await _leave(self.hass, entry, [modbus_params(settings)])
@@ -803,14 +491,12 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
                 raise WrongMeterError(
                     expected=entry.unique_id, found=identity.serial_number
                 )
-        except _FieldError as err:
+        except FieldError as err:
             errors[err.field] = err.error
         except InvalidAddressError:
             errors[CONF_URL] = "invalid_url"
         except MeterUnreachableError as err:
-            errors[next(field for field in _REACHED_BY if field in user_input)] = (
-                err.key
-            )
+            errors[next(field for field in REACHED_BY if field in user_input)] = err.key
             placeholders |= err.details
         except MeterError as err:
             errors["base"] = err.key
@@ -837,12 +523,12 @@ class DcMeterOptionsFlow(OptionsFlowWithReload):
         errors: dict[str, str] = {}
         if user_input is not None:
             options = dict(user_input)
-            for name in _SECTIONS.keys() & user_input.keys():
+            for name in SECTIONS.keys() & user_input.keys():
                 options |= options.pop(name)
             try:
-                _check_texts(options)
+                check_texts(options)
                 await self._confirm_key(options.pop(CONF_LABEL_KEY, ""))
-            except _FieldError as err:
+            except FieldError as err:
                 errors[err.field] = err.error
             else:
                 return self.async_create_entry(data=options)
@@ -850,7 +536,7 @@ class DcMeterOptionsFlow(OptionsFlowWithReload):
             step_id=kind,
             data_schema=self.add_suggested_values_to_schema(
                 OPTIONS_SCHEMAS[kind],
-                user_input or _form(self.config_entry.options),
+                user_input or filled_in(self.config_entry.options),
             ),
             errors=errors,
         )
@@ -860,17 +546,17 @@ class DcMeterOptionsFlow(OptionsFlowWithReload):
         if not label.strip():
             return
         if self.config_entry.state is not ConfigEntryState.LOADED:
-            raise _FieldError(CONF_LABEL_KEY, "not_loaded")
+            raise FieldError(CONF_LABEL_KEY, "not_loaded")
         data: DcMeterData = self.config_entry.runtime_data
         identity = data.meter.identity
         if identity.public_key is None or not is_same_key(
             label, identity.public_key, identity.signing_method
         ):
-            raise _FieldError(CONF_LABEL_KEY, "label_key_differs")
+            raise FieldError(CONF_LABEL_KEY, "label_key_differs")
         try:
             await data.trust.set(identity, identity.public_key, TrustOrigin.LABEL)
         except ArchiveError as err:
-            raise _FieldError("base", "archive_unusable") from err
+            raise FieldError("base", "archive_unusable") from err
         data.coordinator.async_update_listeners()
 
     async_step_dct1 = async_step_init
