@@ -828,3 +828,15 @@ async def test_energies_that_do_not_come_are_given_more_time_less_often() -> Non
         timeouts.append(pace.timeout_s)
     assert waits == pytest.approx([0, 4, 12, 16], abs=0.1)
     assert timeouts == pytest.approx([1.2, 2.4, 3.0, 3.0])
+
+
+async def test_energies_are_asked_for_anew_when_a_line_is_back() -> None:
+    """What was missed while it was lost says nothing of how long the meter takes."""
+    pace = EnergyPace()
+    pace.answered(0.35)
+    for _ in range(3):
+        pace.missed()
+    assert pace.timeout_s == 3
+    pace.begin_anew()
+    assert pace.is_prompt
+    assert (pace.due_at, pace.timeout_s) == pytest.approx((0, 0.7))

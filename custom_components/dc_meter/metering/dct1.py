@@ -568,7 +568,7 @@ class Dct1:
     def _doubt(self) -> None:
         """Have the next whole block show, at once, that the same meter is there."""
         self._recognized = False
-        self._energy_pace.due_at = 0.0
+        self._energy_pace.begin_anew()
 
 
 class EnergyPace:
@@ -576,10 +576,15 @@ class EnergyPace:
 
     def __init__(self, expected_s: float = 0.0) -> None:
         """Be ready to ask a meter that may take so long."""
-        self.took_s = expected_s
+        self._expected_s = expected_s
         self.interval_s = 0.0
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Ask at once; what was missed while the line was lost says nothing of the meter."""
+        self.took_s = self._expected_s
         self.due_at = 0.0
-        self.timeout_s = _energy_timeout_s(expected_s)
+        self.timeout_s = _energy_timeout_s(self._expected_s)
 
     @property
     def is_prompt(self) -> bool:
@@ -588,7 +593,7 @@ class EnergyPace:
 
     def answered(self, after_s: float) -> None:
         """Go by what the answer took."""
-        self.took_s = after_s
+        self._expected_s = self.took_s = after_s
         self.timeout_s = _energy_timeout_s(after_s)
         self.interval_s = max(0.0, after_s - ENERGY_PROMPT_S) / ENERGY_SHARE
         self.due_at = _now() + self.interval_s
