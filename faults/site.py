@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 import json
 from pathlib import Path
+import re
 import tempfile
 import time
 from typing import override
@@ -25,6 +26,7 @@ from simulators.line import SerialLine, TcpGateway
 from .disk import Disk
 
 PROBE = "faults_probe"
+DIGITS = re.compile(r"\d+")
 POWER_W = 90_000
 """25 Wh a second: every register shows something new each second."""
 
@@ -182,7 +184,7 @@ class SiteHome(Home):
     def open_files(self, names: dict[int, str]) -> dict[str, int]:
         """Return how many files and sockets the process holds, but for those to its clients.
 
-        Sockets are told by whom they lead to, by its port, and by their state.
+        Files are told by their name, sockets by whom they lead to, by its port, and by their state.
         """
         counts: Counter[str] = Counter()
         for link in Path(f"/proc/{self.pid}/fd").iterdir():
@@ -191,7 +193,7 @@ class SiteHome(Home):
             except OSError:
                 continue
             if not target.startswith("socket:"):
-                counts["files"] += 1
+                counts[DIGITS.sub("#", Path(target).name)] += 1
                 continue
             local, remote, state = connections().get(target[8:-1], (0, 0, ""))
             if local != self.port:
