@@ -186,7 +186,10 @@ class Sessions:
 
     async def pause(self) -> None:
         """Note until when a running session was watched."""
-        if self.current is not None:
+        # A session that is being stopped is paused no more: its end is the last word on it.
+        async with self._lock:
+            if self.current is None:
+                return
             try:
                 await self._write(RecordKind.PAUSED, Account(session=self.current))
             except ArchiveError as err:

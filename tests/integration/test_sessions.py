@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from http import HTTPStatus
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -15,12 +15,13 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
+from custom_components.dc_meter.archive import Link, RecordKind
 from custom_components.dc_meter.archive_file import ARCHIVE
 from custom_components.dc_meter.const import EVENT_DC_METER
 from custom_components.dc_meter.metering.meter import TransactionRequest
 from custom_components.dc_meter.registers import KEEP_INTERVAL_S
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import STATE_OFF, STATE_ON
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP, STATE_OFF, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from simulators.car import Car
@@ -374,6 +375,37 @@ async def test_reloading_waits_for_a_stop_under_way(
     assert [event.data["type"] for event in events] == ["transaction_stopped"]
     assert state_of(hass, iem_dcr_entry, "transaction_id") == "unknown"
     assert (await call(hass, iem_dcr_entry, "start"))["status"] == "OK"
+
+
+async def test_a_stop_under_way_while_home_assistant_stops_is_the_last_word(
+    hass: HomeAssistant,
+    meter_entry: MockConfigEntry,
+    setup: Setup,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A session that has its receipt is not taken up again after the restart."""
+    await setup(meter_entry)
+    await call(hass, meter_entry, "start", transaction_id="T")
+    archive = hass.data[ARCHIVE]
+    append = archive.append
+
+    def append_on_a_slow_disk(*, kind: RecordKind, **record: Any) -> Link:
+        link = append(kind=kind, **record)
+        if kind is RecordKind.STOPPED:
+            hass.loop.call_soon_threadsafe(
+                hass.bus.async_fire, EVENT_HOMEASSISTANT_STOP
+            )
+            sleep(0.3)
+        return link
+
+    monkeypatch.setattr(archive, "append", append_on_a_slow_disk)
+    stopped = await call(hass, meter_entry, "stop")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await hass.config_entries.async_reload(meter_entry.entry_id)
+    await poll(hass, meter_entry)
+    assert state_of(hass, meter_entry, "transaction_id") == "unknown"
+    again = await call(hass, meter_entry, "stop")
+    assert again == stopped | {"already_stopped": True}
 
 
 async def test_a_stop_that_nobody_waits_for_any_more_is_carried_to_its_end(
