@@ -303,6 +303,46 @@ async def test_an_earlier_receipt_is_not_taken_for_the_one_awaited(
     assert value == server.meter.get_transaction()
 
 
+async def test_a_receipt_that_never_comes_is_given_up(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+    server: IemDcrServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A power cut keeps the meter from signing; what it shows is the receipt before, for good."""
+    iem = "custom_components.dc_meter.metering.iem_dcr"
+    monkeypatch.setattr(f"{iem}.RECEIPT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("custom_components.dc_meter.sessions.RECEIPT_PATIENCE_S", 0)
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", transaction_id="first")
+    await call(hass, iem_dcr_entry, "stop")
+    earlier = iem_dcr.get_transaction()
+    await call(hass, iem_dcr_entry, "start", transaction_id="second")
+    iem_dcr.signature_delay(seconds=60)
+    with pytest.raises(HomeAssistantError) as lost:
+        await call(hass, iem_dcr_entry, "stop")
+    assert lost.value.translation_key == "no_receipt"
+    events = async_capture_events(hass, EVENT_DC_METER)
+    iem_dcr._last_receipt = earlier  # noqa: SLF001, the one that was not signed is lost
+    iem_dcr.signature_delay(seconds=0)
+    iem_dcr.power_cycle()
+    server.disconnect(count=1_000)
+    await poll(hass, iem_dcr_entry)
+    server.disconnect(count=0)
+    await poll(hass, iem_dcr_entry)
+    assert [event.data["type"] for event in events] == [
+        "meter_lost",
+        "meter_back",
+        "transaction_failed",
+    ]
+    assert events[2].data["transaction_id"] == "second"
+    await call(hass, iem_dcr_entry, "start", transaction_id="third")
+    stopped = await call(hass, iem_dcr_entry, "stop", transaction_id="third")
+    assert stopped["verdict"]["verdict"] == "valid"
+
+
 async def test_the_receipt_of_a_transaction_before_ours_is_not_ours(
     hass: HomeAssistant,
     iem_dcr_entry: MockConfigEntry,

@@ -1405,8 +1405,7 @@ async def test_an_earlier_receipt_is_never_taken_for_the_one_awaited(
     with pytest.raises(NoReceiptError):
         await meter.end()
     line.strike("GET transaction", answer(newer))
-    with pytest.raises(NoReceiptError):
-        await meter.last_receipt()
+    assert await meter.last_receipt() is None
     assert signed_payload(await meter.last_receipt())["PG"] == "T3"
 
 

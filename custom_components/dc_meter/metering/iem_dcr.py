@@ -304,13 +304,11 @@ class IemDcr:
     async def last_receipt(self) -> Snapshot | None:
         """Return the receipt of the last transaction; None where the meter has none.
 
-        Raises ``NoReceiptError`` when the meter still shows the one before the last.
+        None also while the meter still shows the one before the last.
         """
         receipt = await self._last_receipt()
-        if receipt is None:
+        if receipt is None or receipt.signed_bytes in self._signed_before:
             return None
-        if receipt.signed_bytes in self._signed_before:
-            raise NoReceiptError(seconds=RECEIPT_TIMEOUT_S)
         return self._snapshot(receipt, export_wh=None)
 
     async def synchronize_clock(self) -> None:
