@@ -18,7 +18,7 @@ from homeassistant.core import Context, HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
-from .archive import Archive, ArchiveError, RecordKind
+from .archive import Archive, ArchiveError, DamagedRecordError, RecordKind
 from .const import DOMAIN, EVENT_FAILED, EVENT_STARTED, EVENT_STOPPED, LOGGER
 from .metering.errors import (
     InvalidRequestError,
@@ -253,6 +253,8 @@ class Sessions:
                 await self._stop_running(context)
                 await self._active()
             held = await self._meter.last_receipt()
+            if held is not None:
+                await self._keep_unseen(held)
             session = Session(
                 request=request,
                 particulars=particulars,
@@ -425,6 +427,18 @@ class Sessions:
             return
         self._miss_receipt()
         self._foreign_seen = False
+
+    async def _keep_unseen(self, held: Snapshot) -> None:
+        """Keep the receipt of a transaction that came and went unseen: the next takes its place.
+
+        What the meter held before the archive had any of its receipts is left alone.
+        """
+        try:
+            last = await self._last_stopped()
+        except DamagedRecordError:
+            return
+        if last is not None and not _is_of(held, last):
+            await self._stopped(self._foreign(), held, None)
 
     async def _recover(self, session: Session) -> None:
         """Fetch the receipt of a transaction that ended without us.

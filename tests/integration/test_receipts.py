@@ -422,15 +422,15 @@ def damage(hass: HomeAssistant, kind: str, body: str) -> None:
 
 @pytest.mark.parametrize("body", ["{}", "[]", '{"session": 1}'])
 async def test_a_damaged_record_is_said_so_and_charging_goes_on(
-    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, body: str
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup, body: str
 ) -> None:
     """A receipt that cannot be read any more hinders no session."""
-    await setup(dct1_entry)
-    await session(hass, dct1_entry)
-    await hass.config_entries.async_unload(dct1_entry.entry_id)
+    await setup(meter_entry)
+    await session(hass, meter_entry)
+    await hass.config_entries.async_unload(meter_entry.entry_id)
     damage(hass, "stopped", body)
-    await setup(dct1_entry)
-    assert (await call(hass, dct1_entry, "start"))["status"] == "OK"
+    await setup(meter_entry)
+    assert (await call(hass, meter_entry, "start"))["status"] == "OK"
     with pytest.raises(HomeAssistantError) as failure:
         await receipts(hass)
     assert failure.value.translation_key == "archive_unusable"

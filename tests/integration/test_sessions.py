@@ -566,3 +566,31 @@ async def test_the_receipt_of_a_transaction_that_came_and_went_is_kept(
         event.data["signed_meter_value"]["signed_meter_data"]
         == receipt.signed_value.signed_meter_data
     )
+
+
+async def test_the_receipt_of_a_transaction_that_nobody_watched_is_kept(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """It came and went while Home Assistant did not run; the next one would take its place."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", transaction_id="first")
+    await call(hass, iem_dcr_entry, "stop")
+    await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+    for mark in "BE":
+        iem_dcr.post_receipt({"TX": mark})
+    await asyncio.sleep(0.5)
+    receipt = iem_dcr.get_transaction()
+    await setup(iem_dcr_entry)
+    events = async_capture_events(hass, EVENT_DC_METER)
+    for number in ("second", "third"):
+        await call(hass, iem_dcr_entry, "start", transaction_id=number)
+        await call(hass, iem_dcr_entry, "stop")
+    kept, *others = [
+        event for event in events if event.data["type"] == "transaction_stopped"
+    ]
+    assert kept.data["transaction_id"].startswith("foreign-")
+    assert kept.data["signed_meter_value"]["signed_meter_data"] == receipt
+    assert [event.data["transaction_id"] for event in others] == ["second", "third"]
