@@ -102,8 +102,14 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
     @callback
     def _session_changed(self, kind: str, _data: dict[str, Any]) -> None:
         """Show the session at once: the last reading is from before."""
-        if self.data.transaction_active is not None:
-            self.data = replace(self.data, transaction_active=kind == EVENT_STARTED)
+        reading = self.data
+        if reading.transaction_active is not None:
+            if not reading.transaction_active:
+                # What it has counted is of the transaction before.
+                reading = replace(
+                    reading, transaction_import_wh=None, transaction_export_wh=None
+                )
+            self.data = replace(reading, transaction_active=kind == EVENT_STARTED)
         self._occasion_is_new = True
         self.show_exact()
 

@@ -15,13 +15,14 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 )
 from pytest_homeassistant_custom_component.typing import RecorderInstanceContextManager
 
+from custom_components.dc_meter.const import EVENT_DC_METER
 from homeassistant.components.recorder import Recorder
 from homeassistant.const import (
     EVENT_RECORDER_5MIN_STATISTICS_GENERATED,
     STATE_UNAVAILABLE,
     STATE_UNKNOWN,
 )
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
@@ -240,6 +241,28 @@ async def test_energy_of_a_transaction_does_not_run_backwards(
     await call(hass, iem_dcr_entry, "stop")
     await call(hass, iem_dcr_entry, "start")
     assert state_of(hass, iem_dcr_entry, "transaction_energy_import") == "0.000"
+
+
+async def test_energy_of_a_transaction_is_never_that_of_the_one_before(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """A meter at rest goes on showing what the last one counted; the next one's start is told."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start")
+    iem_dcr.count_from(import_wh=446_640, export_wh=4_881)
+    await call(hass, iem_dcr_entry, "stop")
+    shown = []
+
+    @callback
+    def look(_: Event) -> None:
+        shown.append(state_of(hass, iem_dcr_entry, "transaction_energy_import"))
+
+    hass.bus.async_listen(EVENT_DC_METER, look)
+    await call(hass, iem_dcr_entry, "start")
+    assert shown == ["0.000"]
 
 
 def five_minutes(moment: datetime) -> datetime:
