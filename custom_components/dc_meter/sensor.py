@@ -71,12 +71,14 @@ def _transaction_wh(
     """Energy of the running transaction: the meter's own count, else register less begin."""
     reading = coordinator.data
     session = coordinator.sessions.current
-    if not coordinator.sessions.is_running(reading.transaction_active):
+    if session is None or not coordinator.sessions.is_running(
+        reading.transaction_active
+    ):
         return None
     if (count := counted(reading)) is not None:
         return count
     now = register(reading)
-    if session is None or session.start is None or now is None:
+    if session.start is None or now is None:
         return None
     begin = register(session.start.turned(reversed_=reading.reversed))
     # The reading can be older than the begin.
@@ -179,12 +181,12 @@ SENSORS = (
     _energy(
         "transaction_energy_import",
         lambda coordinator: _kwh(transaction_import_wh(coordinator)),
-        last_reset_fn=_session(lambda session: session.started_at),
+        last_reset_fn=_session(lambda session: session.asked_at),
     ),
     _energy(
         "transaction_energy_export",
         lambda coordinator: _kwh(transaction_export_wh(coordinator)),
-        last_reset_fn=_session(lambda session: session.started_at),
+        last_reset_fn=_session(lambda session: session.asked_at),
     ),
     DcMeterSensorDescription(
         key="transaction_id",

@@ -1,6 +1,6 @@
 """A register that shows what cannot be: not published, said, healed, or taken by its owner."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,9 +16,11 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 from pytest_homeassistant_custom_component.typing import RecorderInstanceContextManager
 
 from custom_components.dc_meter.const import EVENT_DC_METER
+from custom_components.dc_meter.plausible import LIFETIME, TRANSACTION
 from homeassistant.components.recorder import Recorder
 from homeassistant.const import (
     EVENT_RECORDER_5MIN_STATISTICS_GENERATED,
+    STATE_ON,
     STATE_UNAVAILABLE,
     STATE_UNKNOWN,
 )
@@ -275,8 +277,9 @@ async def sums(
     entry: MockConfigEntry,
     since: datetime,
     monkeypatch: pytest.MonkeyPatch,
+    keys: Iterable[str] = LIFETIME,
 ) -> dict[str, float]:
-    """Return the sums of both energies, five minutes after what is shown now."""
+    """Return the sums of these energies, five minutes after what is shown now."""
     began, now = five_minutes(since), dt_util.utcnow()
     await async_wait_recording_done(hass)
     while began <= now:
@@ -289,7 +292,7 @@ async def sums(
         await hass.async_block_till_done()
     await async_wait_recording_done(hass)
     found: dict[str, float] = {}
-    for key in ("energy_import", "energy_export"):
+    for key in keys:
         entity_id = entity_of(hass, entry, key)
         rows = await hass.async_add_executor_job(
             lambda entity_id=entity_id: statistics_during_period(
@@ -404,3 +407,37 @@ async def test_a_turned_meter_in_a_session_is_compared_with_its_begin_the_same_w
     await hass.config_entries.async_reload(dct1_entry.entry_id)
     assert Decimal(state_of(hass, dct1_entry, "transaction_energy_import")) == 0
     assert Decimal(state_of(hass, dct1_entry, "transaction_energy_export")) == 0
+
+
+async def test_transactions_of_others_do_not_count_against_the_energy_of_ours(
+    recorder_mock: Recorder,
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Since when theirs count is not known: statistics would take each fall to 0 for energy."""
+    assert await async_setup_component(hass, "sensor", {})
+    began = dt_util.utcnow()
+    iem_dcr.signature_delay(seconds=0)
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start")
+    iem_dcr.count_from(import_wh=446_640, export_wh=4_881)
+    await poll(hass, iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "stop")
+    for import_wh in (446_690, 446_740):
+        iem_dcr.post_receipt({"TX": "B"})
+        await poll(hass, iem_dcr_entry)
+        assert state_of(hass, iem_dcr_entry, "transaction_active") == STATE_ON
+        iem_dcr.count_from(import_wh=import_wh, export_wh=4_881)
+        await poll(hass, iem_dcr_entry)
+        iem_dcr.post_receipt({"TX": "E"})
+        await poll(hass, iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start")
+    iem_dcr.count_from(import_wh=446_940, export_wh=4_881)
+    await poll(hass, iem_dcr_entry)
+    assert await sums(hass, iem_dcr_entry, began, monkeypatch, TRANSACTION) == {
+        "transaction_energy_import": pytest.approx(0.300),
+        "transaction_energy_export": pytest.approx(0),
+    }
