@@ -185,13 +185,14 @@ class Sessions:
             self._gap_begins[GapKind.NOT_WATCHED] = until
 
     async def pause(self) -> None:
-        """Note until when a running session was watched."""
+        """Note until when a running session was watched, and what of that was a gap."""
         # A session that is being stopped is paused no more: its end is the last word on it.
         async with self._lock:
             if self.current is None:
                 return
+            session = self.current.with_gaps(self._open_gaps(dt_util.now()))
             try:
-                await self._write(RecordKind.PAUSED, Account(session=self.current))
+                await self._write(RecordKind.PAUSED, Account(session=session))
             except ArchiveError as err:
                 LOGGER.warning("The end of watching could not be noted: %s", err)
 
@@ -371,12 +372,17 @@ class Sessions:
             await self._keep_gaps(self._ended_gaps(reading))
             await self._resolve(await self._active())
 
-    def _ended_gaps(self, reading: MeterReading) -> tuple[Gap, ...]:
-        now = dt_util.now()
+    def _open_gaps(self, until: datetime) -> tuple[Gap, ...]:
         return tuple(
-            Gap(kind=kind, begins_at=begins_at, ends_at=now)
+            Gap(kind=kind, begins_at=begins_at, ends_at=until)
             for kind, begins_at in self._gap_begins.items()
-            if kind is not GapKind.CLOCK_UNSYNCHRONIZED
+        )
+
+    def _ended_gaps(self, reading: MeterReading) -> tuple[Gap, ...]:
+        return tuple(
+            gap
+            for gap in self._open_gaps(dt_util.now())
+            if gap.kind is not GapKind.CLOCK_UNSYNCHRONIZED
             or reading.clock_state is not ClockState.UNSYNCHRONIZED
         )
 
@@ -578,10 +584,7 @@ class Sessions:
     ) -> Outcome:
         now = dt_util.now()
         session = replace(
-            session.with_gaps(
-                Gap(kind=kind, begins_at=begins_at, ends_at=now)
-                for kind, begins_at in self._gap_begins.items()
-            ),
+            session.with_gaps(self._open_gaps(now)),
             ended_at=now,
             meter_ended_at=self._meter_time,
             end=snapshot,

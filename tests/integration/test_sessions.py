@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from time import monotonic, sleep
@@ -24,6 +25,7 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, STATE_OFF, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util import dt as dt_util
 from simulators.car import Car
 from simulators.iem_dcr import IemDcrServer, Refusal, SimulatedIemDcr
 from simulators.line import SerialLine
@@ -116,6 +118,36 @@ async def test_after_a_kill_a_session_was_watched_until_its_meter_was_last_known
     ]
     assert moments == sorted(set(moments))
     assert gap["begins_at"] == moments[2]
+
+
+async def test_a_gap_that_lasts_is_not_forgotten_over_a_restart(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+) -> None:
+    """The meter was silent before Home Assistant was, and is back before it."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start")
+    server.disconnect(count=1_000)
+    await poll(hass, iem_dcr_entry)
+    silent_at = dt_util.now()
+    await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+    stopped_at = dt_util.now()
+    server.disconnect(count=0)
+    await setup(iem_dcr_entry)
+    await poll(hass, iem_dcr_entry)
+    stopped = await call(hass, iem_dcr_entry, "stop")
+    unreachable, not_watched = stopped["session"]["gaps"]
+    assert unreachable["kind"] == "meter_unreachable"
+    assert datetime.fromisoformat(unreachable["begins_at"]) < silent_at
+    assert not_watched["kind"] == "not_watched"
+    assert (
+        silent_at
+        < datetime.fromisoformat(unreachable["ends_at"])
+        <= datetime.fromisoformat(not_watched["begins_at"])
+        < stopped_at
+    )
 
 
 async def test_a_begin_whose_answer_was_lost_is_found_at_the_meter(
