@@ -66,7 +66,7 @@ async def async_offer(hass: HomeAssistant, download: Download) -> tuple[str, dat
         LIFETIME,
         refresh_token_id=refresh_token_id,
     )
-    return path, dt_util.now() + LIFETIME
+    return path, dt_util.as_local(dt_util.utcnow() + LIFETIME)
 
 
 class DownloadView(HomeAssistantView):

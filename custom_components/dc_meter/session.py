@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Any
@@ -142,7 +142,9 @@ class Session:
         kept = list(self.gaps)
         for gap in gaps:
             same = [index for index, one in enumerate(kept) if one.kind is gap.kind]
-            if same and gap.begins_at - kept[same[-1]].ends_at < FLICKER:
+            # In UTC: within a zone Python does not see that its clocks were put back.
+            begins_at = gap.begins_at.astimezone(UTC)
+            if same and begins_at - kept[same[-1]].ends_at < FLICKER:
                 kept[same[-1]] = replace(kept[same[-1]], ends_at=gap.ends_at)
             else:
                 kept.append(gap)

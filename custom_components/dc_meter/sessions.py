@@ -180,8 +180,8 @@ class Sessions:
     def was_watched(self, *, until: datetime) -> None:
         """Begin the gap that ``resume`` found no earlier than here: no crash leaves a record."""
         begins_at = self._gap_begins.get(GapKind.NOT_WATCHED)
-        # A clock that was set back since proves nothing.
-        if begins_at is not None and begins_at < until <= dt_util.now():
+        # A clock that was set back since proves nothing. In UTC, for summer time's end is no such.
+        if begins_at is not None and begins_at < until <= dt_util.utcnow():
             self._gap_begins[GapKind.NOT_WATCHED] = until
 
     async def pause(self) -> None:

@@ -9,6 +9,7 @@ from tempfile import TemporaryFile
 from typing import Any
 import xml.etree.ElementTree as ET
 
+from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 import pypdf
 import pytest
@@ -124,6 +125,18 @@ async def test_a_download_may_be_fetched_twice_at_a_time(
         return await answer.read()
 
     assert await asyncio.gather(fetch(), fetch()) == [content, content]
+
+
+async def test_a_download_expires_in_time_though_summer_time_ends_before(
+    hass: HomeAssistant, receipt: dict[str, Any]
+) -> None:
+    """Ten minutes are no seventy."""
+    await hass.config.async_set_time_zone("Europe/Berlin")
+    file = await hass.async_add_executor_job(TemporaryFile)
+    download = Download(name="x.csv", content_type="text/csv", file=file, user_id=None)
+    with freeze_time("2026-10-25T00:55:00Z"):
+        _, expires_at = await async_offer(hass, download)
+    assert expires_at.isoformat() == "2026-10-25T02:05:00+01:00"
 
 
 async def test_a_file_that_cannot_be_written_whole_is_not_there(

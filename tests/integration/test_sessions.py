@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+from freezegun import freeze_time
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
@@ -118,6 +119,30 @@ async def test_after_a_kill_a_session_was_watched_until_its_meter_was_last_known
     ]
     assert moments == sorted(set(moments))
     assert gap["begins_at"] == moments[2]
+
+
+async def test_after_a_kill_in_the_night_summer_time_ends_a_session_was_watched_as_long(
+    hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Ten minutes later it is earlier, by the clock on the wall."""
+    await hass.config.async_set_time_zone("Europe/Berlin")
+    with freeze_time("2026-10-25T00:30:00Z", tick=True):
+        await setup(iem_dcr_entry)
+        await call(hass, iem_dcr_entry, "start")
+    with freeze_time("2026-10-25T00:55:00Z", tick=True):
+        await poll(hass, iem_dcr_entry)
+        connection = hass.data[ARCHIVE]._connection  # noqa: SLF001, nothing is noted
+        connection.execute("PRAGMA query_only = ON")
+        await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+        connection.execute("PRAGMA query_only = OFF")
+    with freeze_time("2026-10-25T01:05:00Z", tick=True):
+        await setup(iem_dcr_entry)
+        await poll(hass, iem_dcr_entry)
+        stopped = await call(hass, iem_dcr_entry, "stop")
+    (gap,) = stopped["session"]["gaps"]
+    assert gap["kind"] == "not_watched"
+    assert gap["begins_at"].startswith("2026-10-25T02:55")
+    assert gap["begins_at"].endswith("+02:00")
 
 
 async def test_a_gap_that_lasts_is_not_forgotten_over_a_restart(
