@@ -166,7 +166,9 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
     def _believed(self, reading: MeterReading, now_s: float) -> MeterReading:
         """Return the reading without the registers that cannot be so."""
         before = self.registers.refusals
-        reading = self.registers.judge(reading, now_s, self._transaction(reading))
+        # One of somebody else's cannot be told from the next, which counts from 0.
+        known = self._transaction(reading) or None
+        reading = self.registers.judge(reading, now_s, known)
         if self.registers.refusals.keys() - before.keys() and self.data is not None:
             self.show_exact()
         return reading

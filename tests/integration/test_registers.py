@@ -245,6 +245,26 @@ async def test_energy_of_a_transaction_does_not_run_backwards(
     assert state_of(hass, iem_dcr_entry, "transaction_energy_import") == "0.000"
 
 
+async def test_one_transaction_of_others_right_after_another_is_no_fall(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    """The meter counts from 0 again, and nobody saw it at rest: nothing is wrong with it."""
+    iem_dcr.signature_delay(seconds=0)
+    await setup(iem_dcr_entry)
+    iem_dcr.post_receipt({"TX": "B"})
+    iem_dcr.count_from(import_wh=446_640, export_wh=4_881)
+    await poll(hass, iem_dcr_entry)
+    for mark in "EB":
+        iem_dcr.post_receipt({"TX": mark})
+    await poll(hass, iem_dcr_entry)
+    (issue,) = issue_registry.issues.values()
+    assert issue.translation_key == "foreign_transaction"
+
+
 async def test_energy_of_a_transaction_is_never_that_of_the_one_before(
     hass: HomeAssistant,
     iem_dcr_entry: MockConfigEntry,
