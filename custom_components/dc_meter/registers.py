@@ -21,6 +21,9 @@ KEEP_INTERVAL_S: Final = 900
 """How often registers are kept for after a crash, while they move or a transaction runs. Older
 ones only allow more, and a session was then watched for longer than is known."""
 
+LONG_AGO_S: Final = 10 * 365 * 86_400
+"""Longer than a register takes to whatever it shows."""
+
 
 def register_store(hass: HomeAssistant, entry: ConfigEntry) -> Store[dict[str, Any]]:
     """Return where an entry keeps what its registers last showed."""
@@ -72,8 +75,10 @@ class KeptRegisters:
         """Take up what was kept; raises whatever damage leads to."""
         self._steps.recall(kept["steps"])
         if kept["meter"] == self._serial_number:
-            # A clock that was set back in between proves nothing.
-            gap_s = max(0.0, time() - kept["kept_at"])
+            gap_s = time() - kept["kept_at"]
+            if gap_s < 0:
+                # A clock that was set back in between does not tell how long energy has flowed.
+                gap_s = LONG_AGO_S
             self._registers = recall(kept["registers"], monotonic() - gap_s)
             if (heard_at := kept["heard_at"]) is not None:
                 self.heard_at = dt_util.as_local(datetime.fromisoformat(heard_at))

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from time import time
 from typing import Any
 
 from freezegun import freeze_time
@@ -193,6 +194,22 @@ async def test_a_meter_whose_kept_registers_are_damaged_begins_anew(
     lines = caplog.text.count("is damaged and left aside")
     assert lines == (0 if damage == kept() else 1)
     assert "ERROR" not in caplog.text
+
+
+async def test_energy_is_believed_though_the_clock_was_set_back(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    hass_storage: dict[str, Any],
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    """A computer without a clock of its own begins earlier than it stopped, hours later."""
+    key = f"dc_meter.{dct1_entry.entry_id}"
+    before = kept(good={"wh": "346540", "age_s": 0}) | {"kept_at": time() + 1800}
+    hass_storage[key] = {"version": 1, "minor_version": 1, "key": key, "data": before}
+    await setup(dct1_entry)
+    assert shown(hass, dct1_entry) == ("446.540", "4.881")
+    assert not issue_registry.issues
 
 
 async def test_registers_of_an_exchanged_meter_are_not_compared_with_the_old_ones(
