@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from hashlib import sha256
 from time import monotonic
 from typing import Any
@@ -38,7 +39,7 @@ from .metering.meter import (
     Snapshot,
     TransactionRequest,
 )
-from .metering.verdict import Objection, judge
+from .metering.verdict import Judgement, Objection, judge
 from .plausible import most_wh
 from .receipts import judged_anew
 from .session import (
@@ -591,7 +592,7 @@ class Sessions:
         )
         self._foreign_seen = False
         account = self._account(session)
-        if self._differs_live(session):
+        if self._differs_live(session) or _differs_begin(account):
             account = account.with_objection(Objection.LIVE_REGISTER_DIFFERS)
         account = await self._write(RecordKind.STOPPED, account)
         self.current = None
@@ -627,13 +628,8 @@ class Sessions:
                 trusted_key=None if trusted is None else trusted.public_key,
             )
         energy = session.energy_import_wh
-        if judgement is not None and session.end is not None:
-            # Into the car is what a reversed installation has signed as export.
-            signed = (
-                judgement.energy_export_wh
-                if session.end.reversed
-                else judgement.energy_import_wh
-            )
+        if judgement is not None:
+            signed = _signed_wh(session, judgement)
             energy = energy if signed is None else signed
         return Account(
             session=session,
@@ -671,6 +667,22 @@ class Sessions:
             )
         )
         return replace(account, record=link)
+
+
+def _signed_wh(session: Session, judgement: Judgement) -> Decimal | None:
+    """Return the signed energy into the car: what a reversed installation has signed as export."""
+    if session.end is not None and session.end.reversed:
+        return judgement.energy_export_wh
+    return judgement.energy_import_wh
+
+
+def _differs_begin(account: Account) -> bool:
+    """Tell whether the receipt begins further from where the session did than can have flowed."""
+    counted = account.session.energy_import_wh
+    if counted is None or account.judgement is None:
+        return False
+    signed = _signed_wh(account.session, account.judgement)
+    return signed is not None and abs(counted - signed) > most_wh(0)
 
 
 def _observe(task: asyncio.Task[Any]) -> None:

@@ -453,6 +453,28 @@ async def test_a_transaction_of_somebody_else_after_ours_is_kept_as_theirs(
     assert failed.data["transaction_id"] == "MINE"
 
 
+async def test_the_receipt_of_somebody_else_who_charges_on_is_not_billed_to_us(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """Ours was ended and theirs begun unseen: it begins where ours does not."""
+    iem_dcr.signature_delay(seconds=0)
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start")
+    await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+    iem_dcr.count_from(import_wh=447_540, export_wh=4_881)
+    for mark in "EB":
+        iem_dcr.post_receipt({"TX": mark})
+    await setup(iem_dcr_entry)
+    iem_dcr.count_from(import_wh=457_540, export_wh=4_881)
+    stopped = await call(hass, iem_dcr_entry, "stop")
+    assert stopped["verdict"]["verdict"] == "valid"
+    assert not stopped["verdict"]["billable"]
+    assert stopped["verdict"]["objections"] == ["live_register_differs"]
+
+
 async def test_reloading_waits_for_a_stop_under_way(
     hass: HomeAssistant,
     iem_dcr_entry: MockConfigEntry,
