@@ -77,6 +77,7 @@ async def ask(*, quick: bool) -> list[Result]:
         cores = (where.cpu_s() - cpu_s) / duration_s
         simulators = (time.process_time() - simulated_s) / duration_s
         seen = await where.seen()
+        await where.watch([])  # what the probe has seen is not the integration's
         after, peer_after = await Memory.of(where), await Memory.of(peer)
     name = f"{IEM_DCRS} IEM-DCR and {DCT1S} DCT1 on {LINES} lines:"
     left_out = sum(missed(times) for times in seen["written_at"].values())
