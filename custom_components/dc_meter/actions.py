@@ -288,9 +288,8 @@ async def _check_control(call: ServiceCall, entry: DcMeterConfigEntry) -> User |
     if user is None:
         raise UnknownUser(context=call.context, permission=POLICY_CONTROL)
     entity_id = switch_of(call.hass, entry)
-    if entity_id is not None and not user.permissions.check_entity(
-        entity_id, POLICY_CONTROL
-    ):
+    # One that was removed can be turned by whoever may turn everything.
+    if not user.permissions.check_entity(entity_id or "", POLICY_CONTROL):
         raise Unauthorized(
             context=call.context, entity_id=entity_id, permission=POLICY_CONTROL
         )

@@ -23,11 +23,19 @@ from custom_components.dc_meter.downloads import LIFETIME
 from homeassistant.auth.models import User
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import ServiceValidationError, Unauthorized
+from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
 from tests.metering.http_line import HttpLine, answer
 
-from .conftest import IEM_DCR_OPTIONS, IEM_SERIAL, device_of, iem_dcr_data, state_of
+from .conftest import (
+    IEM_DCR_OPTIONS,
+    IEM_SERIAL,
+    device_of,
+    entity_of,
+    iem_dcr_data,
+    state_of,
+)
 from .test_actions import call
 from .test_export import export, receipt
 from .test_websocket_api import Connect, guest, refusal, stranger
@@ -73,6 +81,31 @@ async def test_nobody_without_rights_does_anything(
                 context=Context(user_id=hass_read_only_user.id),
             )
     assert state_of(hass, meter_entry, "transaction_active") == "off"
+
+
+async def test_a_meter_whose_switch_was_removed_is_for_administrators(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    guest: Connect,
+    hass_admin_user: User,
+    hass_read_only_user: User,
+) -> None:
+    """Nobody gets rights by there being nothing to have rights to."""
+    await setup(dct1_entry)
+    device = {"device_id": device_of(hass, dct1_entry)}
+    er.async_get(hass).async_remove(entity_of(hass, dct1_entry, "transaction"))
+
+    async def start_and_stop(user: User) -> None:
+        for action in ("start_transaction", "stop_transaction"):
+            await hass.services.async_call(
+                DOMAIN, action, device, blocking=True, context=Context(user_id=user.id)
+            )
+
+    with pytest.raises(Unauthorized):
+        await start_and_stop(hass_read_only_user)
+    assert await refusal(await guest(), "subscribe_session", **device) == "unauthorized"
+    await start_and_stop(hass_admin_user)
 
 
 async def test_no_command_of_the_card_tells_a_stranger_anything(
