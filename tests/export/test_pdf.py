@@ -134,8 +134,16 @@ def test_a_signed_text_shows_what_the_fonts_lack_as_escape_sequences() -> None:
     assert '"\\u0141"' in page
 
 
-def test_no_text_can_say_the_number_of_pages() -> None:
-    assert "{nb}" in printed(ocmf_account("{nb}"))
+@pytest.mark.parametrize("text", ["{nb}", "**bold** __a__", "<b>&amp;</b>", "[a](b)"])
+def test_no_text_is_more_than_text(text: str) -> None:
+    """Neither the number of pages nor markup, wherever it stands."""
+
+    def times_printed(text: str) -> int:
+        request = TransactionRequest(transaction_id=text, evse_id=text)
+        parties = replace(PARTIES, issuer=text, recipient=text)
+        return printed(dct1_account(text, request=request), parties).count(text)
+
+    assert times_printed(text) == times_printed("Lorem") > 3
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:

@@ -20,6 +20,7 @@ import voluptuous as vol
 
 from custom_components.dc_meter.const import DOMAIN
 from custom_components.dc_meter.downloads import LIFETIME
+from custom_components.dc_meter.repairs import show_exchange
 from homeassistant.auth.models import User
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import ServiceValidationError, Unauthorized
@@ -133,7 +134,10 @@ async def test_no_command_of_the_card_tells_a_stranger_anything(
     [
         ("config/config_entries/flow", {"handler": DOMAIN}),
         ("config/config_entries/options/flow", {"handler": "{entry}"}),
-        ("repairs/issues/fix", {"handler": DOMAIN, "issue_id": "key_changed"}),
+        (
+            "repairs/issues/fix",
+            {"handler": DOMAIN, "issue_id": "meter_exchanged_{entry}"},
+        ),
     ],
 )
 async def test_only_administrators_set_up_and_decide(
@@ -146,14 +150,17 @@ async def test_only_administrators_set_up_and_decide(
     path: str,
     data: dict[str, str],
 ) -> None:
-    """Meters, their options, and whether another key is trusted."""
+    """Meters, their options, and what is asked in a repair."""
     for component in ("config", "repairs"):
         assert await async_setup_component(hass, component, {})
     await setup(meter_entry)
-    client = await hass_client(hass_read_only_access_token)
+    show_exchange(hass, meter_entry, {"expected": "A", "found": "B"})
     asked = {
         name: value.format(entry=meter_entry.entry_id) for name, value in data.items()
     }
+    administrator = await hass_client()
+    assert (await administrator.post(f"/api/{path}", json=asked)).status == 200
+    client = await hass_client(hass_read_only_access_token)
     assert (await client.post(f"/api/{path}", json=asked)).status in (401, 403)
 
 
@@ -167,8 +174,10 @@ async def test_diagnostics_are_for_administrators(
 ) -> None:
     assert await async_setup_component(hass, "diagnostics", {})
     await setup(meter_entry)
-    client = await hass_client(hass_read_only_access_token)
     path = f"/api/diagnostics/config_entry/{meter_entry.entry_id}"
+    administrator = await hass_client()
+    assert (await administrator.get(path)).status == 200
+    client = await hass_client(hass_read_only_access_token)
     assert (await client.get(path)).status in (401, 403)
 
 
@@ -203,13 +212,17 @@ async def test_what_a_user_adds_to_a_session_is_no_part_of_its_verdict(
 ) -> None:
     """It stays where it was put, whatever it is called."""
     await setup(iem_dcr_entry)
-    claimed = {"verdict": {"verdict": "valid", "billable": True}, "record": {}}
+    claimed = {
+        "verdict": {"verdict": "claimed", "reason": "claimed", "billable": "claimed"},
+        "record": {"number": "claimed", "hash": "claimed"},
+        "session": {"energy_import_wh": "claimed", "cost": "claimed"},
+        "energy_import_wh": "claimed",
+    }
     await call(hass, iem_dcr_entry, "start", user_data=claimed)
     answer = await call(hass, iem_dcr_entry, "stop")
-    assert answer["session"]["user_data"] == claimed
-    # Without a car nothing was charged: two equal registers, judged as they are.
+    assert answer["session"].pop("user_data") == claimed
     assert answer["verdict"]["reason"] == "genuine"
-    assert answer["record"]["number"] > 0
+    assert "claimed" not in str(answer)
 
 
 # Data that is only data
@@ -361,7 +374,14 @@ def folders(hass: HomeAssistant, tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.mark.parametrize(
     "way",
-    ["allowed/link", "allowed/../forbidden", "allowed/link/..", "/", "allowed-not"],
+    [
+        "allowed/link",
+        "allowed/../forbidden",
+        "allowed/link/..",
+        "/",
+        "allowed-not",
+        "missing",
+    ],
 )
 async def test_no_way_leads_out_of_the_allowed_folders(
     hass: HomeAssistant,
@@ -370,7 +390,7 @@ async def test_no_way_leads_out_of_the_allowed_folders(
     folders: tuple[Path, Path],
     way: str,
 ) -> None:
-    """Neither a link nor dots."""
+    """Neither a link nor dots; and whether there is such a folder is not told either."""
     allowed, forbidden = folders
     (allowed / "link").symlink_to(forbidden)
     (allowed.parent / "allowed-not").mkdir()
