@@ -489,7 +489,7 @@ async def test_the_whole_block_is_read_from_time_to_time(
 async def test_a_cut_line_is_said_at_once_and_healed_at_once(
     connect: Connect, mode: Any
 ) -> None:
-    """Two tries, well under a second; then one try each, so as not to keep others waiting."""
+    """Two tries, well under a second; then one each, so as not to keep others waiting; then two."""
     bench = await connect(SimulatedDct1(import_wh=446_540), baud_rate=9600)
     await bench.meter.identify()
     await bench.line.cut(mode=mode)
@@ -499,6 +499,8 @@ async def test_a_cut_line_is_said_at_once_and_healed_at_once(
                 await bench.meter.read()
         assert watch.took_s < limit_s
     await bench.line.mend()
+    assert (await bench.meter.read()).energy_import_wh == 446_540
+    bench.line.drop()
     assert (await bench.meter.read()).energy_import_wh == 446_540
 
 
@@ -512,10 +514,12 @@ async def test_nobody_at_the_address_is_found_out_in_a_second(connect: Connect) 
     assert watch.took_s < 1
 
 
+@pytest.mark.parametrize("relink_every", [1, 30], ids=["link kept", "link made anew"])
 async def test_another_meter_after_a_lost_line_is_not_taken_for_the_first(
-    connect: Connect,
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, relink_every: int
 ) -> None:
     """Until the first one is back, nothing is read."""
+    monkeypatch.setattr(dct1, "RELINK_EVERY", relink_every)
     simulated = SimulatedDct1(serial_number="BY0000000001L", import_wh=446_540)
     bench = await connect(simulated)
     await bench.meter.identify()
@@ -531,6 +535,20 @@ async def test_another_meter_after_a_lost_line_is_not_taken_for_the_first(
             await bench.meter.read()
     simulated.exchange(serial_number="BY0000000001L")
     assert (await bench.meter.read()).energy_import_wh == 446_540
+
+
+async def test_another_meter_behind_a_link_made_anew_is_not_taken_for_the_first(
+    connect: Connect,
+) -> None:
+    """Also when no reading went unanswered in between."""
+    simulated = SimulatedDct1(serial_number="BY0000000001L")
+    bench = await connect(simulated)
+    await bench.meter.identify()
+    await bench.meter.read()
+    await bench.connection.disconnect()
+    simulated.exchange(serial_number="BY0000000002L")
+    with pytest.raises(WrongMeterError):
+        await bench.meter.read()
 
 
 async def test_no_transaction_begins_or_ends_on_another_meter(connect: Connect) -> None:
@@ -637,7 +655,7 @@ async def test_a_neighbour_that_is_gone_is_waited_for_once(connect: Connect) -> 
     """Whatever is wanted of it: its readings and its start do not take turns before others."""
     turn = Turn()
     here = SimulatedDct1(address=1, serial_number="BY0000000001L")
-    gone = SimulatedDct1(address=2, serial_number="BY0000000002L")
+    gone = SimulatedDct1(address=2, serial_number="BY0000000002L", block_delay_s=1)
     bench = await connect(here, gone, turn=turn)
     neighbour = Dct1(bench.connection.for_unit(2), turn=turn)
     await bench.meter.identify()
@@ -772,6 +790,31 @@ async def test_a_meter_that_its_gateway_does_not_reach_is_unreachable(
         await gateway.mend()
         await meter.read()
         await connection.close()
+
+
+@pytest.mark.parametrize(
+    "code", [ExcCodes.GATEWAY_PATH_UNAVIABLE, ExcCodes.GATEWAY_NO_RESPONSE]
+)
+async def test_a_meter_that_its_gateway_knows_no_way_to_is_unreachable(
+    connect: Connect, code: ExcCodes
+) -> None:
+    """Whichever of the two exceptions it has for that."""
+    bench = await connect(SimulatedDct1())
+    await bench.meter.identify()
+    bench.line.exception(count=2, code=code)
+    with pytest.raises(MeterUnreachableError):
+        await bench.meter.read()
+
+
+async def test_a_meter_that_is_closed_waits_for_no_energies(connect: Connect) -> None:
+    """It would ask again for them on a line that is others' by then."""
+    bench = await connect(SimulatedDct1(block_delay_s=0.8))
+    await bench.meter.identify()
+    before = asyncio.all_tasks()
+    await bench.meter.read()
+    begun = asyncio.all_tasks() - before
+    await bench.meter.close()
+    assert any(task.cancelled() for task in begun)
 
 
 async def test_diagnostics_can_be_written_down(connect: Connect) -> None:
