@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 import hashlib
 import json
@@ -110,6 +111,8 @@ def test_a_record_is_never_changed_or_removed(
         ("DELETE FROM record WHERE number = 2", 3),
         ("DELETE FROM record WHERE number = 1", 2),
         ("UPDATE record SET transaction_id = meter || transaction_id, meter = ''", 1),
+        ("UPDATE record SET previous = '' WHERE number = 2", 2),
+        ("DELETE FROM record WHERE number < 2; UPDATE record SET previous = ''", 2),
     ],
 )
 def test_tampering_shows(
@@ -122,11 +125,20 @@ def test_tampering_shows(
     other = sqlite3.connect(path)
     other.executescript(
         "DROP TRIGGER record_is_never_changed; DROP TRIGGER record_is_never_removed;"
+        + tampering
     )
-    other.execute(tampering)
-    other.commit()
     other.close()
     assert archive.check_chain() == broken
+
+
+def test_a_record_is_there_only_as_it_was_written(archive: Archive) -> None:
+    """Another one under its number is not it: the end may have been cut off, and gone on from."""
+    for transaction_id in "AB":
+        write(archive, transaction_id)
+    first, second = (archive.of_transaction(METER, id_)[0].link for id_ in "AB")
+    assert archive.has(first)
+    assert not archive.has(replace(second, hash=first.hash))
+    assert not archive.has(replace(second, hash="0" * 64))
 
 
 def test_a_file_that_is_no_archive_is_refused_and_left_alone(path: Path) -> None:

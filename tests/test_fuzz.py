@@ -1,14 +1,18 @@
 """Whatever a device, a file or a user hands in is taken or refused in our own words, soon."""
 
 import io
+import json
 from time import process_time
 import tracemalloc
+from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
+from custom_components.dc_meter.metering import receipt_file
 from fuzz.target import CORPUS, Target
 from fuzz.targets import TARGETS
+from simulators.iem_dcr import SimulatedIemDcr
 
 ANSWER = 256 * 1024
 """Bytes that a meter may answer with, nearly."""
@@ -53,23 +57,27 @@ NAMES = b",".join(b'"%d":0' % number for number in range(18_000))
 """As many as there is room for beside readings that say nothing."""
 
 
+def live_values(**changes: Any) -> bytes:
+    """Return what a meter answers, changed as given."""
+    value = SimulatedIemDcr().get_metervalue() | changes
+    return b"\0\0" + json.dumps(value, separators=(",", ":")).encode()
+
+
 @pytest.mark.parametrize(
     ("name", "data"),
     [
         pytest.param("nodes", b"\0\0" + b"[" * ANSWER, id="deep"),
         pytest.param("nodes", b"\0\0" + b"1" * ANSWER, id="long number"),
         pytest.param("nodes", b"\0\0{" + NAMES + b"}", id="many names"),
-        pytest.param(
-            "nodes", b'\0\0{"RD":[' + b"{}," * 80_000 + b"{}]}", id="readings"
-        ),
-        pytest.param("nodes", b'\0\0{"XC":"' + b"0x0," * 60_000 + b'"}', id="words"),
-        pytest.param("nodes", b"\4\0OCMF" + b"|" * ANSWER, id="sections"),
+        pytest.param("nodes", live_values(RD=[{}] * 80_000), id="readings"),
+        pytest.param("nodes", live_values(XC="0x0," * 60_000 + "0x0"), id="words"),
+        pytest.param("nodes", b"\4\0OCMF" + b"|" * (ANSWER - 4), id="sections"),
         pytest.param(
             "nodes",
             b'\4\0OCMF|{"RD":[{"TM":"2026-07-01T14:00:00,000+0200 S",'
             + NAMES
             + b"}"
-            + b",{}" * 35_000
+            + b",{}" * 29_000
             + b']}|{"SD":"00"}',
             id="readings that inherit much",
         ),
@@ -83,11 +91,13 @@ def test_what_is_as_large_as_it_may_be_is_soon_done_with(
     name: str, data: bytes
 ) -> None:
     """A device that answers with all it may keeps nobody else waiting."""
+    assert len(data) <= 2 + ANSWER
     bounded(TARGETS[name], data)
 
 
-def test_a_zip_bomb_is_left_alone() -> None:
-    """It is unpacked to its bound and not beyond, and that takes a moment."""
-    began = process_time()
-    assert not TARGETS["zip"](zip_bomb())
-    assert process_time() - began < 4 * SECONDS
+def test_a_zip_bomb_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is unpacked to a bound and not beyond, and that takes a moment."""
+    monkeypatch.setattr(receipt_file, "MAX_ZIP_BYTES", ANSWER)
+    bomb = zip_bomb()
+    bounded(TARGETS["zip"], bomb)
+    assert not TARGETS["zip"](bomb)

@@ -58,6 +58,7 @@ from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
 from tests.stopwatch import Stopwatch
 
 from .http_line import Fault, Forward, HttpLine, answer, late, lose_answer, lose_request
+from .signed import ocmf
 
 BERLIN = ZoneInfo("Europe/Berlin")
 TARIFF = "0,20 €/kWh"
@@ -276,6 +277,7 @@ async def test_a_wrong_configuration_is_refused_before_anything_is_sent(
     "url",
     [
         "ftp://127.0.0.1",
+        "ws://127.0.0.1",
         "http://",
         "http://127.0.0.1:99999",
         "http://xn--:1",
@@ -370,6 +372,19 @@ async def test_a_last_receipt_that_cannot_be_read_costs_no_more_than_the_model(
     line.strike("GET transaction", fault, times=8)
     identity = await make_meter().identify()
     assert (identity.model, identity.firmware) == ("IEM-DCR", None)
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "x" * 65, ""])
+async def test_a_model_or_version_that_is_no_name_is_not_taken(
+    make_meter: MakeMeter, line: HttpLine, text: str
+) -> None:
+    """They become names of the device: what a receipt says may be anything."""
+    line.strike("GET transaction", answer(ocmf(MM=text, GV=text)))
+    identity = await make_meter().identify()
+    assert (identity.model, identity.firmware) == ("IEM-DCR", None)
+    line.strike("GET transaction", answer(ocmf(MM="IEM-DCR-125", GV="1.0")))
+    identity = await make_meter().identify()
+    assert (identity.model, identity.firmware) == ("IEM-DCR-125", "1.0")
 
 
 @pytest.mark.parametrize(
@@ -524,17 +539,20 @@ async def test_an_odd_answer_is_refused(
     assert (await meter.read()).energy_import_wh == 446_540
 
 
+GOOD = metervalue(SimulatedIemDcr())
+
+
 @pytest.mark.parametrize(
     "fault",
     [
         answer("garbage{"),
-        answer(b"\x00\xff"),
+        answer(GOOD.replace("{", '{"X":"\xff",', 1).encode("latin-1")),
         answer("[]"),
-        answer('{"MS":"1","MS":"2"}'),
-        answer(metervalue(SimulatedIemDcr()) + " " * 300_000),
+        answer(GOOD.replace("{", '{"MS":"1ISA0200000001",', 1)),
+        answer(GOOD + " " * 300_000),
         answer(status=204),
-        answer(status=201, body="{}"),
-        answer(status=403),
+        answer(status=201, body=GOOD),
+        answer(status=403, body=GOOD),
         answer(status=302, headers={"Location": "/elsewhere"}),
     ],
     ids=[

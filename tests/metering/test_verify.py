@@ -239,8 +239,10 @@ UNUSABLE = {
     "half an XML": "<values>",
     "XML of something else": "<html></html>",
     "a value without data": "<values><value/></values>",
-    "a document type": f"<!DOCTYPE values>{xml(xml_value(TEXT))}",
-    "an entity": f'<!DOCTYPE x [<!ENTITY a "b">]>{xml(xml_value("&a;"))}',
+    "a document type": xml(xml_value(TEXT)).replace("\n", "<!DOCTYPE values>"),
+    "an entity": xml(xml_value("&a;")).replace(
+        "\n", f"<!DOCTYPE values [<!ENTITY a '{TEXT}'>]>"
+    ),
     "an entity that is not declared": xml(xml_value("&a;")),
     "a character XML has not": xml(xml_value("\0")),
 }
@@ -272,10 +274,17 @@ def zipped(compression: int = ZIP_DEFLATED, **files: str) -> bytes:
     return content.getvalue()
 
 
+PACKED = zipped(one=TEXT)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        pytest.param(zipped(), "without any receipt.json", id="of something else"),
+        pytest.param(
+            PACKED.replace(b"receipt.json", b"another.json"),
+            "without any receipt.json",
+            id="of something else",
+        ),
         pytest.param(zipped(one="{}"), "no signed value", id="nothing signed"),
         pytest.param(zipped(one=" " * 1000), "unpacks to more", id="a bomb"),
         pytest.param(zipped(ZIP_LZMA, one=TEXT), "in another way", id="LZMA"),
@@ -283,6 +292,7 @@ def zipped(compression: int = ZIP_DEFLATED, **files: str) -> bytes:
         pytest.param(
             zipped(one="[" * 99).replace(b"[", b"]"), "damaged|neither", id="changed"
         ),
+        pytest.param(PACKED[:55] + b"\xff" + PACKED[56:], "damaged", id="garbled"),
     ],
 )
 def test_a_zip_that_is_no_export_of_ours_is_refused(
