@@ -22,6 +22,7 @@ from simulators.iem_dcr import SimulatedIemDcr
 from simulators.line import SerialLine
 
 from .conftest import entity_of, state_of
+from .test_actions import call
 
 type Setup = Callable[[MockConfigEntry], Awaitable[None]]
 
@@ -84,6 +85,23 @@ async def test_only_what_changed_is_written_again(
     await poll_at(9_000)
     before, after = await poll_at(10_000), await poll_at(20_000)
     assert {key for key in after if after[key] != before[key]} == {"power"}
+
+
+async def test_a_problem_that_becomes_another_is_told(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """Its words are others, and it is a problem as before."""
+    await setup(iem_dcr_entry)
+    for word in ("0x0001", "0x0002"):
+        iem_dcr.error(words=f"{word}, 0x00000000, 0x00, 0x00")
+        await iem_dcr_entry.runtime_data.coordinator.async_refresh()
+        problem = hass.states.get(entity_of(hass, iem_dcr_entry, "problem"))
+        assert problem is not None
+        assert problem.state == STATE_ON
+        assert problem.attributes["error_words"][0] == word
 
 
 async def test_poll_duration_is_for_those_who_look_for_it(
@@ -157,6 +175,21 @@ async def test_the_switch_starts_and_stops_a_transaction(
         assert state_of(hass, meter_entry, "transaction") == STATE_OFF
 
 
+async def test_the_energy_of_a_session_says_since_when_it_counts(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """Also of a second one that has counted as much as the first: nothing."""
+    await setup(meter_entry)
+    for _ in range(2):
+        await call(hass, meter_entry, "start")
+        session = meter_entry.runtime_data.sessions.current
+        energy = hass.states.get(
+            entity_of(hass, meter_entry, "transaction_energy_import")
+        )
+        assert energy is not None
+        assert energy.attributes["last_reset"] == session.started_at.isoformat()
+
+
 async def test_the_switch_stays_when_the_meter_refuses(
     hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, setup: Setup, car: Car
 ) -> None:
@@ -183,17 +216,18 @@ async def test_the_tariff_text_can_be_set(
     """The meter shows it, and so does the entity."""
     await setup(iem_dcr_entry)
     assert state_of(hass, iem_dcr_entry, "tariff_text") == "0,39 EUR/kWh"
-    await hass.services.async_call(
-        "text",
-        "set_value",
-        {
-            ATTR_ENTITY_ID: entity_of(hass, iem_dcr_entry, "tariff_text"),
-            "value": "0,55 EUR/kWh",
-        },
-        blocking=True,
-    )
-    assert state_of(hass, iem_dcr_entry, "tariff_text") == "0,55 EUR/kWh"
-    assert iem_dcr.describe()["tariff_text"] == "0,55 EUR/kWh"
+    for text in ("0,55 EUR/kWh", "0,65 EUR/kWh"):
+        await hass.services.async_call(
+            "text",
+            "set_value",
+            {
+                ATTR_ENTITY_ID: entity_of(hass, iem_dcr_entry, "tariff_text"),
+                "value": text,
+            },
+            blocking=True,
+        )
+        assert state_of(hass, iem_dcr_entry, "tariff_text") == text
+        assert iem_dcr.describe()["tariff_text"] == text
 
 
 async def test_the_clock_can_be_set_by_hand(

@@ -14,7 +14,8 @@ from pytest_homeassistant_custom_component.common import (
 import voluptuous as vol
 
 from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
-from custom_components.dc_meter.presence import lost_meters
+from custom_components.dc_meter.metering.errors import MeterUnreachableError
+from custom_components.dc_meter.presence import lost_meters, report_lost
 from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -276,7 +277,7 @@ async def test_a_lost_meter_that_is_removed_or_disabled_is_not_missed(
     line: SerialLine,
     removed: bool,
 ) -> None:
-    """Neither by an automation that waits already, nor by one that comes later."""
+    """Neither by an automation that waits already, nor by one that comes later; others are."""
     await setup(dct1_entry)
     area = ar.async_get(hass).async_create("Carport")
     dr.async_get(hass).async_update_device(device_of(hass, dct1_entry), area_id=area.id)
@@ -285,19 +286,26 @@ async def test_a_lost_meter_that_is_removed_or_disabled_is_not_missed(
     await line.cut()
     await poll(hass, dct1_entry)
     assert len(lost_meters(hass)) == 1
+    other = MockConfigEntry(domain=DOMAIN, unique_id="other")
+    other.add_to_hass(hass)
+    dr.async_get(hass).async_get_or_create(
+        config_entry_id=other.entry_id, identifiers={(DOMAIN, "other")}
+    )
+    report_lost(hass, other, MeterUnreachableError(error="off"))
+    _, of_other = lost_meters(hass)
     if removed:
         await hass.config_entries.async_remove(dct1_entry.entry_id)
     else:
         await hass.config_entries.async_set_disabled_by(
             dct1_entry.entry_id, ConfigEntryDisabler.USER
         )
-    assert not lost_meters(hass)
+    assert lost_meters(hass) == [of_other]
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=2))
     await hass.async_block_till_done()
     assert not heard
     if removed:
         dct1_entry.add_to_hass(hass)
-        assert not lost_meters(hass)
+        assert lost_meters(hass) == [of_other]
 
 
 async def test_a_meter_that_was_away_at_start_is_back_when_it_can_be_used(
