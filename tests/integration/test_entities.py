@@ -187,7 +187,7 @@ async def test_the_energy_of_a_session_says_since_when_it_counts(
             entity_of(hass, meter_entry, "transaction_energy_import")
         )
         assert energy is not None
-        assert energy.attributes["last_reset"] == session.started_at.isoformat()
+        assert energy.attributes["last_reset"] == session.asked_at.isoformat()
 
 
 async def test_the_switch_stays_when_the_meter_refuses(
