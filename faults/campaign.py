@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 import time
@@ -215,7 +216,8 @@ class Campaign:
         """Compare what is alive with what was at first; all meters are left alone meanwhile."""
         await asyncio.sleep(CALM_S)
         self.watcher.read_log()
-        now = await self.alive()
+        # What comes and goes counts as there before, and as gone after.
+        now = await self.alive(min if self._before else max)
         for what in ("process_mb", "in_use_mb"):
             self.tally.numbers.setdefault(what, []).append(now[what])
         if self._before is None:
@@ -241,8 +243,8 @@ class Campaign:
         )
         self.watcher.unexpected.clear()
 
-    async def alive(self) -> dict[str, Any]:
-        """Return the least that is alive over some looks, and the memory."""
+    async def alive(self, extreme: Callable[[list[int]], int]) -> dict[str, Any]:
+        """Return the least or the most that is alive over some looks, and the memory."""
         looks = []
         names = {post.server.port: post.name for post in self.site.posts if post.server}
         for _ in range(LOOKS):
@@ -259,15 +261,15 @@ class Campaign:
                 }
             looks.append(look)
             await asyncio.sleep(0.31)
-        least = {
+        found = {
             what: {
-                name: min(look[what].get(name, 0) for look in looks)
+                name: extreme([look[what].get(name, 0) for look in looks])
                 for look in looks
                 for name in look[what]
             }
             for what in ("tasks", "threads", "objects", "open")
         }
-        return least | {
+        return found | {
             "process_mb": round(self.site.home.memory_mb(), 1),
             "in_use_mb": round(await self.site.home.in_use_mb(), 1),
             "types": looks[-1]["types"],
