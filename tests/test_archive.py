@@ -292,15 +292,20 @@ def test_a_disk_is_full_until_there_is_room_for_a_record(archive: Archive) -> No
     """What is small may still find a place, and proves nothing."""
     connection = archive._connection  # noqa: SLF001  # the disk behind it
     write(archive, "before")
-    connection.execute("PRAGMA max_page_count = 1")  # raised to what there is
-    with pytest.raises(ArchiveError, match="full"):
-        write(archive, "x" * 50_000)
+    ((pages,),) = connection.execute("PRAGMA page_count").fetchall()
+    connection.execute(f"PRAGMA max_page_count = {pages + 4}")
+    write(archive, "small")
     with pytest.raises(ArchiveError, match="full"):
         archive.try_to_write()
     assert archive.failure is not None
+    with pytest.raises(ArchiveError, match="full"):
+        write(archive, "x" * 50_000)
     connection.execute("PRAGMA max_page_count = 1073741823")
     archive.try_to_write()
     assert archive.failure is None
+    assert not connection.execute(
+        "SELECT * FROM sqlite_schema WHERE name = 'room'"
+    ).fetchall()
     write(archive, "after")
     assert archive.check_chain() is None
 
