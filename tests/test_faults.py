@@ -89,6 +89,21 @@ def test_a_second_without_a_reading_is_noticed(watcher: Watcher, post: Post) -> 
     assert broken(watcher) == {Invariant.OTHERS}
 
 
+@pytest.mark.parametrize(("alone", "gap_s"), [(True, 1.8), (False, 2.3)])
+def test_who_shares_a_line_waits_for_a_signature_that_never_comes(
+    watcher: Watcher, post: Post, alone: bool, gap_s: float
+) -> None:
+    """For no longer than that, and nobody else does."""
+    post = replace(post, alone=alone)
+    seen = watcher.of(post)
+    seen.beats.extend([10.0, 10.0 + gap_s - 0.1])
+    watcher.undisturbed([post], 10.0, 13.0, "a fault")
+    assert not broken(watcher)
+    seen.beats[-1] += 0.1
+    watcher.undisturbed([post], 10.0, 13.0, "a fault")
+    assert broken(watcher) == {Invariant.OTHERS}
+
+
 def test_a_meter_that_is_gone_shows_nothing(watcher: Watcher, post: Post) -> None:
     """Every entity of it is unavailable; when it went is known."""
     for key, state in THERE.items():
