@@ -199,6 +199,22 @@ async def test_a_receipt_lost_or_doubled_is_noticed(
     assert found == {Invariant.RECEIPTS}
 
 
+@pytest.mark.parametrize(("forged", "notices"), [(True, False), (False, True)])
+async def test_a_receipt_that_came_altered_may_be_kept_beside_the_genuine_one(
+    watcher: Watcher, post: Post, forged: bool, notices: bool
+) -> None:
+    """The same transaction twice; no genuine receipt is there twice."""
+    genuine = receipt(post)
+    value = genuine["signed_meter_value"]
+    other = {**genuine, "transaction_id": "foreign-1"}
+    if forged:
+        text = value["signed_meter_data"].replace("34567.891", "94567.891")
+        other["signed_meter_value"] = {**value, "signed_meter_data": text}
+        other["verdict"] = {"verdict": "signature_invalid"}
+    found = await judged(watcher, post, genuine, other)
+    assert (Invariant.RECEIPTS in found) == notices
+
+
 async def test_a_receipt_that_differs_from_its_answer_is_noticed(
     watcher: Watcher, post: Post
 ) -> None:
