@@ -861,16 +861,25 @@ async def test_the_longer_energies_take_the_less_often_they_are_read(
 
 
 async def test_energies_that_do_not_come_are_given_more_time_less_often() -> None:
-    """One answer lost is asked for again at once; a silent meter costs ever less."""
+    """Three answers lost are asked for again at once; a silent meter costs ever less."""
     pace = EnergyPace()
     waits: list[float] = []
     timeouts: list[float] = []
-    for _ in range(4):
+    for _ in range(6):
         pace.missed()
-        waits.append(pace.due_at - asyncio.get_running_loop().time())
+        waits.append(max(0, pace.due_at - asyncio.get_running_loop().time()))
         timeouts.append(pace.timeout_s)
-    assert waits == pytest.approx([0, 4, 12, 16], abs=0.1)
-    assert timeouts == pytest.approx([1.2, 2.4, 3.0, 3.0])
+    assert waits == pytest.approx([0, 0, 0, 4, 12, 16], abs=0.1)
+    assert timeouts == pytest.approx([0.6, 0.6, 1.2, 2.4, 3.0, 3.0])
+
+
+async def test_energies_of_a_slow_meter_are_not_asked_for_again_at_once() -> None:
+    """Its neighbours have waited for them long enough."""
+    pace = EnergyPace(1)
+    pace.missed()
+    assert pace.due_at - asyncio.get_running_loop().time() == pytest.approx(
+        9.3, abs=0.1
+    )
 
 
 async def test_energies_are_asked_for_anew_when_a_line_is_back() -> None:

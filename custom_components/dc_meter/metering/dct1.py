@@ -76,9 +76,13 @@ ENERGY_SHARE = 0.05
 """Energies are read with each reading while they take no longer than ``ENERGY_PROMPT_S``, and
 so much less often when they do that the excess takes a twentieth of the time."""
 
+MISSED_AT_ONCE = 3
+"""Energies of a meter that gave them promptly are asked for again at once so often: more likely somebody
+else kept the line busy, for as long as Home Assistant waits for a device that is gone."""
+
 MISSED_SHARE = 0.15
-"""Of the time, for energies that do not come. What was missed twice, while somebody else kept the line busy,
-is asked for again before it is ``ENERGY_MAX_AGE_S`` old."""
+"""Of the time, for energies that do not come. What was missed once more than that is asked for again
+before it is ``ENERGY_MAX_AGE_S`` old."""
 
 ENERGY_MAX_AGE_S = 10.0
 """Energies older than this and two of the intervals they are read at are not known any more."""
@@ -585,6 +589,7 @@ class EnergyPace:
         self.took_s = self._expected_s
         self.due_at = 0.0
         self.timeout_s = _energy_timeout_s(self._expected_s)
+        self._missed = 0
 
     @property
     def is_prompt(self) -> bool:
@@ -594,13 +599,17 @@ class EnergyPace:
     def answered(self, after_s: float) -> None:
         """Go by what the answer took."""
         self._expected_s = self.took_s = after_s
+        self._missed = 0
         self.timeout_s = _energy_timeout_s(after_s)
         self.interval_s = max(0.0, after_s - ENERGY_PROMPT_S) / ENERGY_SHARE
         self.due_at = _now() + self.interval_s
 
     def missed(self) -> None:
-        """Give it more time, less often; one answer lost is asked for again at once."""
+        """Give it more time, less often, unless it was prompt until now."""
         self.took_s = self.timeout_s
+        self._missed += 1
+        if self.timeout_s <= ENERGY_TIMEOUT_S and self._missed < MISSED_AT_ONCE:
+            return
         self.due_at = _now() + (self.timeout_s - ENERGY_TIMEOUT_S) / MISSED_SHARE
         self.timeout_s = _energy_timeout_s(self.timeout_s)
 
