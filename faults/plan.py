@@ -36,7 +36,7 @@ FULL = Plan(strikes_s=840, round_s=120, archive=True, kills=300)
 
 
 def soak(minutes: float) -> Plan:
-    """Return strikes for so long; the first round is to warm up."""
+    """Return strikes for so long; the first rounds are to warm up."""
     return Plan(
         strikes_s=minutes * 60,
         round_s=minutes * 10,
