@@ -12,7 +12,7 @@ from pytest_homeassistant_custom_component.common import (
     async_capture_events,
 )
 
-from custom_components.dc_meter import config_flow
+from custom_components.dc_meter import forms
 from custom_components.dc_meter.const import DOMAIN
 from custom_components.dc_meter.metering import dct1_search
 from homeassistant.components.modbus import async_get_temporary_unit
@@ -42,7 +42,7 @@ def few_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dct1_search, "ANSWER_S", 0.1)
     monkeypatch.setattr(dct1_search, "LOW_ADDRESSES", range(2, 3))
     monkeypatch.setattr(dct1_search, "HIGH_ADDRESSES", range(3, 4))
-    monkeypatch.setattr(config_flow, "BAUDRATES", ("9600", "115200"))
+    monkeypatch.setattr(forms, "BAUDRATES", ("9600", "115200"))
 
 
 async def begin(
