@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 import shutil
 import sqlite3
@@ -243,6 +244,12 @@ async def test_a_session_tells_when_its_meter_was_not_seen(
     assert stopped["verdict"]["verdict"] == "valid"
 
 
+def cost(energy_wh: float, price_per_kwh: float) -> float:
+    """Return what energy costs, exactly, to the hundredth."""
+    exact = Decimal(str(energy_wh)) * Decimal(str(price_per_kwh)) / 1000
+    return float(exact.quantize(Decimal("0.01"), ROUND_HALF_UP))
+
+
 @pytest.mark.parametrize(
     ("options", "price", "currency"),
     [
@@ -282,9 +289,7 @@ async def test_a_session_costs_its_signed_energy(
     assert stopped["price_per_kwh"] == price
     assert stopped["currency"] == currency
     assert stopped["cost"] == (
-        None
-        if price is None
-        else pytest.approx(stopped["energy_import_wh"] / 1000 * price, abs=0.005)
+        None if price is None else cost(stopped["energy_import_wh"], price)
     )
 
 
@@ -613,4 +618,4 @@ async def test_a_reversed_meter_bills_what_went_into_the_car(
     energy = stopped["session"]["energy_import_wh"]
     assert energy > 500
     assert stopped["verdict"]["energy_export_wh"] == energy
-    assert stopped["session"]["cost"] == pytest.approx(energy / 1000 * 0.5, abs=0.0051)
+    assert stopped["session"]["cost"] == cost(energy, 0.5)
