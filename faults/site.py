@@ -184,7 +184,7 @@ class SiteHome(Home):
     def open_files(self, names: dict[int, str]) -> dict[str, int]:
         """Return how many files and sockets the process holds, but for those to its clients.
 
-        Files are told by their name, sockets by whom they lead to, by its port, and by their state.
+        Files are told by folder and name, sockets by whom they lead to, by its port, and by their state.
         """
         counts: Counter[str] = Counter()
         for link in Path(f"/proc/{self.pid}/fd").iterdir():
@@ -193,7 +193,7 @@ class SiteHome(Home):
             except OSError:
                 continue
             if not target.startswith("socket:"):
-                counts[DIGITS.sub("#", Path(target).name)] += 1
+                counts[DIGITS.sub("#", "/".join(Path(target).parts[-2:]))] += 1
                 continue
             local, remote, state = connections().get(target[8:-1], (0, 0, ""))
             if local != self.port:

@@ -270,7 +270,7 @@ class Watcher:
             self.tally.note_worst("gap between readings of an undisturbed meter", gap_s)
             self.tally.expect(
                 Invariant.OTHERS,
-                gap_s < most_s + SLACK_S,
+                gap_s < most_s,
                 f"{post.name} beside {where}",
                 f"{gap_s:.2f} s without a reading",
             )

@@ -89,7 +89,7 @@ def test_a_second_without_a_reading_is_noticed(watcher: Watcher, post: Post) -> 
     assert broken(watcher) == {Invariant.OTHERS}
 
 
-@pytest.mark.parametrize(("alone", "gap_s"), [(True, 1.8), (False, 2.3)])
+@pytest.mark.parametrize(("alone", "gap_s"), [(True, 1.5), (False, 2.0)])
 def test_who_shares_a_line_waits_for_a_signature_that_never_comes(
     watcher: Watcher, post: Post, alone: bool, gap_s: float
 ) -> None:
