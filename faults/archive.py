@@ -169,12 +169,12 @@ class ArchiveFaults:
                 digest(self.site.home.archive) == right, where, "it was written to"
             )
         async with self.watcher.watching(self.site.client):
-            await self.back(where)
+            await self.back(where, RETRY_S)
         self.tally.faults[where] += 1
 
-    async def back(self, where: str) -> None:
+    async def back(self, where: str, within_s: float) -> None:
         """See that all meters come, with their receipts, and that the user is told no more."""
-        deadline = time.monotonic() + RETRY_S
+        deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             told = await self.issues() & {"archive_unusable", "archive_damaged"}
             there = all(self.watcher.of(post).available for post in self.site.posts)
@@ -228,7 +228,7 @@ class ArchiveFaults:
         file.write_bytes(right)
         await self.site.home.come_up()
         async with self.watcher.watching(self.site.client):
-            await self.back(where)
+            await self.back(where, SETTLE_S)
         self.tally.faults[where] += 1
 
 
