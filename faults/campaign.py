@@ -18,13 +18,14 @@ from .plan import Plan
 from .power import of_meter
 from .site import PROBE, Post, Site
 from .tally import Invariant, Tally
-from .watcher import FRESH_S, SLACK_S, Watcher
+from .watcher import FRESH_S, GONE, SLACK_S, Watcher
 
 REST_S = (0.6, 1.2)
 INTO_A_CALL_S = 0.6
 """A start or a stop takes about as long."""
 
 CALM_S = 3.0
+LOG_S = 2.0
 NEVER_S = 60.0
 """What is not back after so long does not come back."""
 
@@ -107,6 +108,7 @@ class Campaign:
         if moment in (Moment.RUNNING, Moment.STOP):
             await self.ledger.start(post)
             await asyncio.sleep(dice.uniform(*REST_S))
+        since = time.monotonic()
         self.watcher.read_log()
         lines = seen.lost_lines, seen.back_lines
         call: asyncio.Task[object] | None = None
@@ -116,19 +118,17 @@ class Campaign:
             call = asyncio.create_task(self.ledger.stop(post))
         if call is not None:
             await asyncio.sleep(dice.uniform(0, INTO_A_CALL_S))
-        struck = time.monotonic()
+        was_lost, struck = not seen.available, time.monotonic()
         await do(fault.begin)
         await asyncio.sleep(dice.uniform(*fault.lasts_s))
-        self.judge_loss(post, fault, struck, where)
+        self.judge_loss(post, fault, struck, where, was_lost=was_lost)
         await do(fault.end)
         ended = time.monotonic()
         await self.judge_return(post, fault, ended, where)
         if call is not None:
             await call
         await self.ledger.settle(post, where)
-        # The line in the log is written after the states.
-        await asyncio.sleep(0.3)
-        self.judge_log(post, fault, lines, struck, where)
+        await self.judge_log(post, fault, lines, since, where)
         await self.ledger.check(post, where)
         until = time.monotonic()
         self.watcher.undisturbed(
@@ -139,11 +139,20 @@ class Campaign:
         )
         self.tally.faults[fault.kind] += 1
 
-    def judge_loss(self, post: Post, fault: Fault, struck: float, where: str) -> None:
-        """See that the meter is shown as lost soon, or not at all."""
-        lost_at = self.watcher.of(post).turned(False, struck)
+    def judge_loss(
+        self, post: Post, fault: Fault, struck: float, where: str, *, was_lost: bool
+    ) -> None:
+        """See that the meter is shown as lost soon, or not at all.
+
+        The last of what was done to it before, an answer that comes late, can still be at work:
+        who is lost already cannot be lost again, and must not come back before the end.
+        """
+        seen = self.watcher.of(post)
+        lost_at = seen.turned(False, struck)
         match fault.loss:
             case Loss.MUST:
+                if was_lost and seen.turned(True, struck) is None:
+                    lost_at = struck
                 took_s = float("inf") if lost_at is None else lost_at - struck
                 self.tally.expect(
                     Invariant.LOST,
@@ -169,10 +178,7 @@ class Campaign:
         seen = self.watcher.of(post)
 
         def whole() -> bool:
-            return seen.available and seen.states["energy_import"] not in (
-                "unavailable",
-                "unknown",
-            )
+            return seen.available and seen.states["energy_import"] not in GONE
 
         while not whole() and time.monotonic() < ended + NEVER_S:
             await asyncio.sleep(0.02)
@@ -187,26 +193,36 @@ class Campaign:
             Invariant.BACK,
             took_s <= fault.back_s + SLACK_S,
             where,
-            f"{'there' if whole() else 'not there'} after {took_s:.2f} s",
+            f"{'there' if whole() else 'not there'} after {took_s:.2f} s,"
+            f" went and came {[round(at - ended, 2) for at, _ in seen.turns][-4:]} s from the end",
         )
 
-    def judge_log(
+    async def judge_log(
         self,
         post: Post,
         fault: Fault,
         before: tuple[int, int],
-        struck: float,
+        since: float,
         where: str,
     ) -> None:
-        """See that each loss and each return left one line, and nothing else complains."""
-        self.watcher.read_log()
+        """See that each loss and each return left one line, and nothing else complains.
+
+        The lines reach the file some time after the states.
+        """
         seen = self.watcher.of(post)
-        turns = [there for at, there in seen.turns if at >= struck]
-        lines = seen.lost_lines - before[0], seen.back_lines - before[1]
-        returns = (0, 0) if fault.reloads else (turns.count(True), lines[1])
+        until = time.monotonic() + LOG_S
+        while True:
+            await asyncio.sleep(0.3)
+            self.watcher.read_log()
+            turns = [there for at, there in seen.turns if at >= since]
+            lines = seen.lost_lines - before[0], seen.back_lines - before[1]
+            returns = (0, 0) if fault.reloads else (turns.count(True), lines[1])
+            holds = lines[0] == turns.count(False) and returns[0] == returns[1]
+            if holds or time.monotonic() >= until:
+                break
         self.tally.expect(
             Invariant.LOG,
-            lines[0] == turns.count(False) and returns[0] == returns[1],
+            holds,
             where,
             f"{lines[0]} lines for {turns.count(False)} losses,"
             f" {lines[1]} for {turns.count(True)} returns",

@@ -476,6 +476,7 @@ class IemDcrServer:
         self._misanswer: HttpFault | None = None
         self._misanswered_node = ""
         self._cutting: asyncio.Task[None] | None = None
+        self._answering: set[asyncio.Task[object]] = set()
 
     @property
     def url(self) -> str:
@@ -508,6 +509,8 @@ class IemDcrServer:
         if self._boot is not None:
             self._boot.cancel()
             self._boot = None
+        for answering in self._answering:
+            answering.cancel()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -595,7 +598,10 @@ class IemDcrServer:
 
     @web.middleware
     async def _answer(self, request: web.Request, handler: Node) -> web.StreamResponse:
-        """Answer, unless a fault strikes."""
+        """Answer, unless a fault strikes or the supply goes."""
+        if (task := asyncio.current_task()) is not None:
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
         await asyncio.sleep(self._delay_s)
         if self._faults.strikes("disconnect"):
             if request.transport is not None:

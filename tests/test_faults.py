@@ -1,17 +1,21 @@
 """The judgement of the campaign of faults: what it must not let pass."""
 
+import asyncio
 from dataclasses import replace
 import json
 from pathlib import Path
+from random import Random
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from demo.meters import Meter
+from faults.campaign import Campaign
+from faults.fault import Fault, Loss, nothing
 from faults.ledger import Ledger
 from faults.plan import FULL, QUICK, soak
-from faults.site import Post, WatchedCar
+from faults.site import Post, Site, WatchedCar
 from faults.tally import Invariant, Tally
 from faults.watcher import Watcher
 from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
@@ -19,6 +23,7 @@ from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
 SERIAL = "1ISA0200000001"
 FIRST_WH = 34_567_891
 KEYS = ("voltage", "energy_import", "transaction", "transaction_id")
+LOGGED = "2026-11-22 00:30:47.048+00:00 ERROR (MainThread) [custom_components.dc_meter]"
 THERE = {"voltage": "400.0", "energy_import": "34567.891"}
 
 
@@ -50,6 +55,19 @@ def post_fixture() -> Post:
 def watcher_fixture(post: Post, tmp_path: Path) -> Watcher:
     """Return who watches it."""
     return Watcher(posts=[post], tally=Tally(seed=1), log=tmp_path / "console.log")
+
+
+@pytest.fixture(name="campaign")
+def campaign_fixture(watcher: Watcher, post: Post) -> Campaign:
+    """Return who judges, without a Home Assistant; 400 V are never old."""
+    post.car.shown.append((float("inf"), 4000))
+    return Campaign(
+        site=cast("Site", None),
+        watcher=watcher,
+        ledger=cast("Ledger", None),
+        tally=watcher.tally,
+        dice=Random(1),
+    )
 
 
 def broken(watcher: Watcher) -> set[Invariant]:
@@ -120,7 +138,7 @@ def test_lines_of_the_log_are_counted_and_others_complained_of(
     stamp = "2026-11-22 00:30:47.048+00:00"
     logger = "(MainThread) [custom_components.dc_meter]"
     text = (
-        f"{stamp} ERROR {logger} Error fetching {post.title} data: no answer\n"
+        f"{LOGGED} Error fetching {post.title} data: no answer\n"
         f"{stamp} INFO {logger} Fetching {post.title} data recovered\n"
         f"{stamp} WARNING {logger} something odd\n"
     )
@@ -179,6 +197,56 @@ async def judged(
     ledger.of(post).answered |= answered
     await ledger.check(post, "here")
     return broken(watcher)
+
+
+LOSS = Fault(kind="gone", begin=nothing, end=nothing, loss=Loss.MUST)
+
+
+def turn(watcher: Watcher, available: bool, at: float) -> None:
+    """Show the meter as there, or as gone."""
+    watcher.note("sensor.voltage", "400.0" if available else "unavailable", at)
+
+
+def test_who_is_lost_already_is_lost_at_once(campaign: Campaign, post: Post) -> None:
+    """But not if it comes back meanwhile."""
+    watcher = campaign.watcher
+    for at, there in enumerate([True, False]):
+        turn(watcher, there, at)
+    campaign.judge_loss(post, LOSS, 2.0, "a fault", was_lost=True)
+    assert not broken(watcher)
+    turn(watcher, True, 3.0)
+    campaign.judge_loss(post, LOSS, 2.0, "a fault", was_lost=True)
+    assert Invariant.LOST in broken(watcher)
+
+
+@pytest.mark.parametrize(("at", "breaks"), [(5.2, False), (5.3, True), (None, True)])
+def test_who_is_lost_too_late_is_noticed(
+    campaign: Campaign, post: Post, at: float | None, breaks: bool
+) -> None:
+    watcher = campaign.watcher
+    turn(watcher, True, 1.0)
+    if at is not None:
+        turn(watcher, False, at)
+    campaign.judge_loss(post, LOSS, 2.0, "a fault", was_lost=False)
+    assert (Invariant.LOST in broken(watcher)) is breaks
+
+
+async def test_a_line_of_the_log_may_come_a_moment_late(
+    campaign: Campaign, post: Post
+) -> None:
+    """One that never comes is noticed."""
+    watcher = campaign.watcher
+    watcher.log.touch()
+    turn(watcher, True, 1.0)
+    turn(watcher, False, 2.0)
+    judged = asyncio.create_task(campaign.judge_log(post, LOSS, (0, 0), 1.5, "a fault"))
+    await asyncio.sleep(0.4)
+    watcher.log.write_text(f"{LOGGED} Error fetching {post.title} data: no answer\n")
+    await judged
+    assert not broken(watcher)
+    turn(watcher, True, 3.0)
+    await campaign.judge_log(post, LOSS, (0, 0), 1.5, "a fault")
+    assert broken(watcher) == {Invariant.LOG}
 
 
 async def test_receipts_that_are_all_there_are_in_order(

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 import json
+import time
 from typing import Any, get_args
 
 import aiohttp
@@ -10,6 +11,7 @@ import pytest
 from simulators.http_faults import HttpFault, forged
 from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
 
+HASTE = aiohttp.ClientTimeout(total=0.2)
 METER_VALUE = "/counter/v1/ocmf/metervalue"
 
 BROKEN = {"reset", "truncated", "gzip", "dies_before", "dies_after"}
@@ -71,6 +73,20 @@ async def test_an_answer_does_not_come(fault: str) -> None:
 async def test_an_answer_does_not_end(fault: str) -> None:
     with pytest.raises(TimeoutError):
         await answers(fault, text)
+
+
+@pytest.mark.parametrize("fault", ["hang", "drip"])
+async def test_who_loses_its_supply_does_not_finish_what_it_says(fault: Any) -> None:
+    async with IemDcrServer(SimulatedIemDcr()) as server, aiohttp.ClientSession() as s:
+        server.misanswer(fault=fault)
+        with pytest.raises(TimeoutError):
+            async with s.get(server.url + METER_VALUE, timeout=HASTE) as answer:
+                await answer.read()
+        began = time.monotonic()
+        await server.power_cycle(off_s=0)
+        assert time.monotonic() - began < 1
+        async with s.get(server.url + METER_VALUE) as answer:
+            assert answer.status == 200
 
 
 async def test_an_answer_is_longer_than_anybody_needs() -> None:
