@@ -422,6 +422,26 @@ async def test_slow_energies_do_not_slow_the_live_values(connect: Connect) -> No
     assert bench.meter.diagnostics()["energy_interval_s"] == pytest.approx(12, abs=3)
 
 
+async def test_energies_read_seldom_are_read_at_once_after_a_loss(
+    connect: Connect,
+) -> None:
+    """Until then it is not known whether the same meter answers."""
+    simulated = SimulatedDct1(import_wh=446_540, block_delay_s=0.5)
+    bench = await connect(simulated)
+    await bench.meter.identify()
+    await bench.meter.read()
+    await asyncio.sleep(0.8)
+    await bench.meter.read()
+    assert bench.meter.diagnostics()["energy_interval_s"] > 4
+    simulated.power_off()
+    with pytest.raises(MeterUnreachableError):
+        await bench.meter.read()
+    simulated.power_on()
+    assert (await bench.meter.read()).energy_import_wh is None
+    await asyncio.sleep(0.8)
+    assert (await bench.meter.read()).energy_import_wh == 446_540
+
+
 class Refusing(SimulatedDct1):
     """A DCT1 that does not hand out its block any more."""
 
