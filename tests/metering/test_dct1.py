@@ -40,6 +40,7 @@ from simulators.line import SerialLine, TcpGateway
 from tests.stopwatch import Stopwatch
 
 REQUEST = TransactionRequest(transaction_id="1")
+FOREVER = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -443,15 +444,16 @@ async def test_energies_read_seldom_are_read_at_once_after_a_loss(
 
 
 class Refusing(SimulatedDct1):
-    """A DCT1 that does not hand out its block any more."""
+    """A DCT1 that does not hand out its block so many times."""
 
-    refuses = False
+    refusals = 0
 
     @override
     async def read_input_registers(
         self, address: int, count: int
     ) -> list[int] | ExcCodes:
-        if self.refuses and address == 0x0800:
+        if self.refusals and address == 0x0800:
+            self.refusals -= 1
             return ExcCodes.DEVICE_FAILURE
         return await super().read_input_registers(address, count)
 
@@ -465,12 +467,50 @@ async def test_energies_that_are_refused_are_asked_for_with_each_reading(
     simulated = Refusing(car=car, import_wh=446_540)
     bench = await connect(simulated)
     await bench.meter.identify()
-    simulated.refuses = True
+    simulated.refusals = FOREVER
     for _ in range(4):
         assert (await bench.meter.read()).energy_import_wh == 446_540
         await asyncio.sleep(0.2)
-    simulated.refuses = False
+    simulated.refusals = 0
     clock.now_s = 60
+    energy_import_wh = (await bench.meter.read()).energy_import_wh
+    assert energy_import_wh is not None
+    assert energy_import_wh > 446_540
+
+
+async def test_energies_are_asked_for_once_more_in_the_same_reading(
+    connect: Connect,
+) -> None:
+    """What came was the answer to something else."""
+    clock = Clock()
+    car = Car(charging=True, power_w=36_000, clock=clock)
+    simulated = Refusing(car=car, import_wh=446_540)
+    bench = await connect(simulated)
+    await bench.meter.identify()
+    clock.now_s = 60
+    simulated.refusals = 1
+    energy_import_wh = (await bench.meter.read()).energy_import_wh
+    assert energy_import_wh is not None
+    assert energy_import_wh > 446_540
+
+
+async def test_energies_missed_while_answers_were_garbled_are_expected_soon(
+    connect: Connect,
+) -> None:
+    """A line on which answers come too late for their questions has both."""
+    clock = Clock()
+    car = Car(charging=True, power_w=36_000, clock=clock)
+    simulated = SimulatedDct1(car=car, import_wh=446_540)
+    bench = await connect(simulated)
+    await bench.meter.identify()
+    simulated.delay(block_s=0.7)
+    await bench.meter.read()
+    simulated.delay(block_s=0)
+    await asyncio.sleep(0.5)
+    clock.now_s = 60
+    bench.line.exception(count=2, code=ExcCodes.DEVICE_FAILURE)
+    with pytest.raises(UnexpectedAnswerError):
+        await bench.meter.read()
     energy_import_wh = (await bench.meter.read()).energy_import_wh
     assert energy_import_wh is not None
     assert energy_import_wh > 446_540
@@ -484,7 +524,7 @@ async def test_energies_that_are_not_read_any_more_are_not_known_any_more(
     simulated = Refusing(car=charging_car(), import_wh=446_540)
     bench = await connect(simulated)
     await bench.meter.identify()
-    simulated.refuses = True
+    simulated.refusals = FOREVER
     assert (await bench.meter.read()).energy_import_wh == 446_540
     await asyncio.sleep(0.5)
     reading = await bench.meter.read()

@@ -264,6 +264,9 @@ class Dct1:
             self._lost_readings += 1
             self._relink_is_due |= self._lost_readings % RELINK_EVERY == 1
             raise
+        except UnexpectedAnswerError:
+            self._energy_pace.begin_anew()
+            raise
         self._lost_readings = 0
         self._object()
         energy_import_wh, energy_export_wh = self._directed(self._known_energy())
@@ -513,8 +516,14 @@ class Dct1:
             or (live.voltage_v != 0 and not self._word_order_confirmed)
         )
         request = _BLOCK if whole else _ENERGY
+        until = _now() + pace.timeout_s
         try:
-            data = _bytes(await self._ask(request, pace.timeout_s))
+            try:
+                words = await self._ask(request, pace.timeout_s)
+            except UnexpectedAnswerError:
+                # Where what was asked before was answered late, the right answer comes next.
+                words = await self._ask(request, until - _now())
+            data = _bytes(words)
             pace.answered(self._durations_s[request.name])
             if whole:
                 if not self._word_order_confirmed:
