@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from aiohttp import ClientSession, web
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -54,6 +55,7 @@ from custom_components.dc_meter.metering.meter import (
     Snapshot,
     TransactionRequest,
 )
+from simulators.http_faults import forged
 from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
 from tests.stopwatch import Stopwatch
 
@@ -1427,6 +1429,76 @@ async def test_an_earlier_receipt_is_never_taken_for_the_one_awaited(
     assert signed_payload(await meter.last_receipt())["PG"] == "T3"
 
 
+def altered(alteration: Callable[[str], str] = forged) -> Fault:
+    """Alter a receipt on its way."""
+
+    async def strike(_: web.Request, forward: Forward) -> web.StreamResponse:
+        whole = (await forward()).body
+        assert isinstance(whole, bytes)
+        return web.Response(body=alteration(whole.decode()).encode())
+
+    return strike
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        altered(),
+        altered(lambda text: text.replace('"SD":"', '"SD":"00')),
+        altered(lambda text: text.replace("secp256r1", "secp999r1")),
+    ],
+    ids=["energy", "signature", "algorithm"],
+)
+async def test_a_receipt_that_comes_altered_is_asked_for_once_more(
+    meter: IemDcr, line: HttpLine, simulated: SimulatedIemDcr, fault: Fault
+) -> None:
+    """The meter still has what it signed."""
+    simulated.signature_delay_s = 0
+    await meter.begin(REQUEST)
+    line.strike("GET receipt", answer(status=404))
+    line.strike("GET receipt", fault)
+    end = await meter.end()
+    assert signed_payload(end)["PG"] == "T1"
+    line.strike("GET transaction", fault)
+    last = await meter.last_receipt()
+    assert last is not None
+    assert last.signed_value == end.signed_value
+
+
+async def test_an_earlier_receipt_that_comes_altered_is_not_the_one_awaited(
+    meter: IemDcr, line: HttpLine, simulated: SimulatedIemDcr
+) -> None:
+    await meter.begin(REQUEST)
+    await meter.end()
+    earlier = simulated.get_receipt()
+    await meter.begin(REQUEST)
+    line.strike("GET receipt", answer(earlier))
+    line.strike("GET receipt", answer(forged(earlier)))
+    line.strike("GET receipt", answer(earlier))
+    assert signed_payload(await meter.end())["PG"] == "T2"
+
+
+@pytest.mark.parametrize(
+    "second",
+    [altered(), answer(status=500), answer()],
+    ids=["altered", "failed", "nothing"],
+)
+async def test_a_receipt_that_stays_altered_is_handed_out(
+    meter: IemDcr, line: HttpLine, simulated: SimulatedIemDcr, second: Fault
+) -> None:
+    """It is all there is; its verdict says what it is worth."""
+    simulated.signature_delay_s = 0
+    await meter.begin(REQUEST)
+    line.strike("GET receipt", answer(status=404))
+    line.strike("GET receipt", altered())
+    line.strike("GET receipt", second)
+    before = len(line.bodies("GET receipt"))
+    end = await meter.end()
+    with pytest.raises(InvalidSignature):
+        signed_payload(end)
+    assert len(line.bodies("GET receipt")) == before + 3
+
+
 async def test_an_end_that_was_refused_leaves_the_last_receipt_the_last(
     meter: IemDcr, simulated: SimulatedIemDcr, line: HttpLine
 ) -> None:
@@ -1454,7 +1526,7 @@ async def test_registers_of_a_receipt_are_written_without_an_exponent(
     await meter.begin(REQUEST)
     await meter.end()
     receipt = simulated.get_receipt().replace('"00000446.540"', sent)
-    line.strike("GET transaction", answer(receipt))
+    line.strike("GET transaction", answer(receipt), times=2)
     last = await meter.last_receipt()
     assert last is not None
     assert str(last.energy_import_wh) == wh

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -14,7 +15,7 @@ from typing import Any, Final, Literal, NoReturn
 
 import aiohttp
 
-from .ecdsa import SignatureScheme, parse_public_key
+from .ecdsa import SignatureScheme, parse_public_key, verify
 from .errors import (
     ChargePointMissingError,
     CurrentFlowingError,
@@ -595,7 +596,7 @@ class IemDcr:
         while True:
             problem: MeterError | None = None
             try:
-                receipt = await self._nodes.receipt(Node.RECEIPT)
+                receipt = await self._genuine_receipt(Node.RECEIPT)
             except (MeterUnreachableError, UnexpectedAnswerError) as err:
                 problem = err
             else:
@@ -611,11 +612,31 @@ class IemDcr:
                 raise NoReceiptError(seconds=RECEIPT_TIMEOUT_S) from problem
             await asyncio.sleep(min(max(least_s, waited_s / 8), most_s))
 
+    async def _genuine_receipt(self, node: Node) -> OcmfReceipt | None:
+        """Ask for a receipt; once more when it is not genuine, for it may have come altered."""
+        receipt = await self._nodes.receipt(node)
+        if receipt is None or self._is_genuine(receipt):
+            return receipt
+        with suppress(MeterError):
+            return await self._nodes.receipt(node) or receipt
+        return receipt
+
+    def _is_genuine(self, receipt: OcmfReceipt) -> bool:
+        """Tell whether the meter's own key made it, as far as that can be computed."""
+        if self._identity is None:
+            return True
+        try:
+            scheme = SignatureScheme.named(receipt.algorithm)
+            key = parse_public_key(self._identity.public_key or "", scheme)
+            return verify(receipt.signed_bytes, receipt.signature, key, scheme)
+        except ValueError:
+            return False
+
     async def _last_receipt(self) -> OcmfReceipt | None:
         failure: StatusError | None = None
         for node in self._transaction_nodes:
             try:
-                receipt = await self._insist(partial(self._nodes.receipt, node))
+                receipt = await self._insist(partial(self._genuine_receipt, node))
             except StatusError as err:
                 # Either this firmware has no such node or there was no transaction yet.
                 if err.status >= 500:
