@@ -80,7 +80,7 @@ def of_server(post: Post, dice: Random) -> list[Fault]:
         fault(
             server,
             "receipt forged on the way",
-            wrong(server, "forged", 1, "GET receipt"),
+            wrong(server, "forged", dice.randint(1, 3), "GET receipt"),
             Loss.MUST_NOT,
             SHORT_S,
             (Moment.STOP,),
