@@ -6,17 +6,28 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
 import json
-from typing import Any, override
+from typing import Any, cast, override
 from unittest.mock import patch
 
-from modbus_connection import ModbusConnection, ModbusSerialParams, ModbusTcpParams
+from modbus_connection import (
+    ModbusConnection,
+    ModbusSerialParams,
+    ModbusTcpParams,
+    ModbusUnit,
+)
 from modbus_connection.pymodbus import ModbusConnection as PymodbusConnection
 from modbus_connection.tmodbus import ModbusConnection as TmodbusConnection
 from pymodbus.constants import ExcCodes
 import pytest
 
 from custom_components.dc_meter.metering import dct1
-from custom_components.dc_meter.metering.dct1 import LIVE_TIMEOUT_S, Dct1, EnergyPace
+from custom_components.dc_meter.metering.dct1 import (
+    LIVE_COUNT,
+    LIVE_TIMEOUT_S,
+    Dct1,
+    EnergyPace,
+)
+from custom_components.dc_meter.metering.dct1_block import ENERGY_LENGTH
 from custom_components.dc_meter.metering.ecdsa import DCT1_256_BIT, DCT1_384_BIT
 from custom_components.dc_meter.metering.errors import (
     MeterUnreachableError,
@@ -447,6 +458,7 @@ class Refusing(SimulatedDct1):
     """A DCT1 that does not hand out its block so many times."""
 
     refusals = 0
+    refuses_after_s = 0.0
 
     @override
     async def read_input_registers(
@@ -454,6 +466,7 @@ class Refusing(SimulatedDct1):
     ) -> list[int] | ExcCodes:
         if self.refusals and address == 0x0800:
             self.refusals -= 1
+            await asyncio.sleep(self.refuses_after_s)
             return ExcCodes.DEVICE_FAILURE
         return await super().read_input_registers(address, count)
 
@@ -478,20 +491,132 @@ async def test_energies_that_are_refused_are_asked_for_with_each_reading(
     assert energy_import_wh > 446_540
 
 
-async def test_energies_are_asked_for_once_more_in_the_same_reading(
+async def test_energies_are_asked_for_once_more_when_another_answer_came(
     connect: Connect,
 ) -> None:
-    """What came was the answer to something else."""
+    """In the same reading: the late answer to the live values meets the question for them."""
+    clock = Clock()
+    car = Car(charging=True, power_w=36_000, clock=clock)
+    bench = await connect(SimulatedDct1(car=car, import_wh=446_540))
+    await bench.meter.identify()
+    clock.now_s = 60
+    bench.line.late(seconds=LIVE_TIMEOUT_S + 0.05)
+    energy_import_wh = (await bench.meter.read()).energy_import_wh
+    assert energy_import_wh is not None
+    assert energy_import_wh > 446_540
+    assert bench.meter.diagnostics()["errors"].keys() > {"timeout"}
+
+
+async def test_energies_that_are_slow_to_be_refused_are_left_to_the_next_reading(
+    connect: Connect,
+) -> None:
+    """There is no time for them any more; they do not count as missed."""
+    simulated = Refusing(import_wh=446_540, block_delay_s=0.5)
+    bench = await connect(simulated)
+    await bench.meter.identify()
+    simulated.refusals, simulated.refuses_after_s = 1, 0.8
+    before, timeout_s = bench.line.requests, energy_timeout_s(bench)
+    await bench.meter.read()
+    await asyncio.sleep(1)
+    assert bench.line.requests - before == 2
+    assert energy_timeout_s(bench) == timeout_s
+
+
+def energy_timeout_s(bench: Bench) -> float:
+    """Return how long the energies are waited for."""
+    timeout_s: float = bench.meter.diagnostics()["energy_timeout_s"]
+    return timeout_s
+
+
+class Flapping:
+    """A unit whose link is found down when it is told so."""
+
+    def __init__(self, unit: ModbusUnit) -> None:
+        """Take the real one."""
+        self._unit = unit
+        self.is_down = False
+        self.goes_down_after = 0
+        """The register count of the question after which it is found down once."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._unit, name)
+
+    @property
+    def connected(self) -> bool:
+        """Say no once."""
+        is_down, self.is_down = self.is_down, False
+        return not is_down
+
+    async def read_input_registers(self, address: int, count: int) -> list[int]:
+        """Read, and go down."""
+        try:
+            return await self._unit.read_input_registers(address, count)
+        finally:
+            if count == self.goes_down_after:
+                self.is_down, self.goes_down_after = True, 0
+
+
+async def test_energies_of_a_link_that_was_down_say_nothing_of_who_answers(
+    connect: Connect,
+) -> None:
+    """The whole block is read with the next reading, not an interval later."""
+    bench = await connect(SimulatedDct1(import_wh=446_540, block_delay_s=0.3))
+    unit = Flapping(bench.connection.for_unit(1))
+    meter = Dct1(cast("ModbusUnit", unit))
+    await meter.identify()
+    unit.goes_down_after = LIVE_COUNT
+    assert (await meter.read()).energy_import_wh is None
+    assert (await meter.read()).energy_import_wh == 446_540
+
+
+async def test_energies_stay_known_when_their_refusal_takes_the_link_down(
+    connect: Connect,
+) -> None:
+    """The next reading finds out who is there."""
+    simulated = Refusing(import_wh=446_540)
+    bench = await connect(simulated)
+    unit = Flapping(bench.connection.for_unit(1))
+    meter = Dct1(cast("ModbusUnit", unit))
+    await meter.identify()
+    simulated.refusals, unit.goes_down_after = 1, ENERGY_LENGTH // 2
+    for _ in range(2):
+        assert (await meter.read()).energy_import_wh == 446_540
+
+
+async def test_energies_that_are_refused_and_then_late_are_not_missed(
+    connect: Connect,
+) -> None:
+    """They are as prompt as before."""
     clock = Clock()
     car = Car(charging=True, power_w=36_000, clock=clock)
     simulated = Refusing(car=car, import_wh=446_540)
     bench = await connect(simulated)
     await bench.meter.identify()
-    clock.now_s = 60
     simulated.refusals = 1
+    simulated.delay(block_s=0.7)
+    await bench.meter.read()
+    simulated.delay(block_s=0)
+    await asyncio.sleep(0.5)
+    clock.now_s = 60
     energy_import_wh = (await bench.meter.read()).energy_import_wh
     assert energy_import_wh is not None
     assert energy_import_wh > 446_540
+
+
+async def test_who_answers_after_much_that_was_garbled_is_looked_at_anew(
+    connect: Connect,
+) -> None:
+    """Some gateways refuse in the name of a meter that is gone; another may have its place."""
+    simulated = SimulatedDct1(import_wh=446_540)
+    bench = await connect(simulated)
+    await bench.meter.identify()
+    bench.line.exception(count=6, code=ExcCodes.DEVICE_FAILURE)
+    for _ in range(3):
+        with pytest.raises(UnexpectedAnswerError):
+            await bench.meter.read()
+    simulated.exchange(serial_number="BY0000000099L")
+    with pytest.raises(WrongMeterError):
+        await bench.meter.read()
 
 
 async def test_energies_missed_while_answers_were_garbled_are_expected_soon(
@@ -940,6 +1065,18 @@ async def test_energies_of_a_slow_meter_are_not_asked_for_again_at_once() -> Non
     assert pace.due_at - asyncio.get_running_loop().time() == pytest.approx(
         9.3, abs=0.1
     )
+
+
+async def test_only_what_was_missed_is_forgiven() -> None:
+    """Who gave its energies, slowly, is not asked for them again before its time."""
+    pace = EnergyPace()
+    pace.answered(2)
+    due_at = pace.due_at
+    pace.forgive()
+    assert pace.due_at == due_at
+    pace.missed()
+    pace.forgive()
+    assert pace.due_at == 0
 
 
 async def test_energies_are_asked_for_anew_when_a_line_is_back() -> None:

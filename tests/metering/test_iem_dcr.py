@@ -144,6 +144,13 @@ def posts(line: HttpLine) -> list[tuple[str, Any]]:
     return [asked for asked in line.asked if asked[0].startswith("POST")]
 
 
+def signed_text(snapshot: Snapshot | None) -> str:
+    """Return a receipt as it came."""
+    assert snapshot is not None
+    assert snapshot.signed_value is not None
+    return snapshot.signed_value.signed_meter_data
+
+
 def signed_payload(snapshot: Snapshot | None) -> dict[str, Any]:
     """Verify a receipt with nothing but ``cryptography`` and return what is signed."""
     assert snapshot is not None
@@ -1457,12 +1464,10 @@ async def test_a_receipt_that_comes_altered_is_asked_for_once_more(
     await meter.begin(REQUEST)
     line.strike("GET receipt", answer(status=404))
     line.strike("GET receipt", fault)
-    end = await meter.end()
-    assert signed_payload(end)["PG"] == "T1"
+    whole = signed_text(await meter.end())
+    assert whole == simulated.get_receipt()
     line.strike("GET transaction", fault)
-    last = await meter.last_receipt()
-    assert last is not None
-    assert last.signed_value == end.signed_value
+    assert signed_text(await meter.last_receipt()) == whole
 
 
 async def test_an_earlier_receipt_that_comes_altered_is_not_the_one_awaited(
@@ -1478,11 +1483,49 @@ async def test_an_earlier_receipt_that_comes_altered_is_not_the_one_awaited(
     assert signed_payload(await meter.end())["PG"] == "T2"
 
 
-@pytest.mark.parametrize(
-    "second",
-    [altered(), answer(status=500), answer()],
-    ids=["altered", "failed", "nothing"],
-)
+async def test_a_receipt_that_came_altered_is_not_taken_for_want_of_another(
+    meter: IemDcr, line: HttpLine, simulated: SimulatedIemDcr
+) -> None:
+    """The second question fails as well; there is time for a third."""
+    simulated.signature_delay_s = 0
+    await meter.begin(REQUEST)
+    line.strike("GET receipt", answer(status=404))
+    line.strike("GET receipt", altered())
+    line.strike("GET receipt", answer(status=500))
+    assert signed_text(await meter.end()) == simulated.get_receipt()
+
+
+async def test_an_earlier_receipt_is_known_again_however_it_came(
+    meter: IemDcr, line: HttpLine, simulated: SimulatedIemDcr, make_meter: MakeMeter
+) -> None:
+    """Also to who was not there when it was signed."""
+    await meter.begin(REQUEST)
+    await meter.end()
+    earlier = simulated.get_receipt()
+    await meter.begin(REQUEST)
+    line.strike("GET transaction", answer(status=404), times=2)
+    line.strike("GET receipt", answer(status=404))
+    later = make_meter()
+    await later.identify()
+    line.strike("GET receipt", answer(forged(earlier)))
+    line.strike("GET receipt", answer(earlier), times=2)
+    assert signed_payload(await later.end())["PG"] == "T2"
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 429, 503])
+async def test_who_is_kept_from_the_last_receipt_does_not_take_it_for_none(
+    meter: IemDcr, line: HttpLine, status: int
+) -> None:
+    """The next transaction would take its place."""
+    await meter.begin(REQUEST)
+    await meter.end()
+    for node in ("GET transaction", "GET receipt"):
+        line.strike(node, answer(status=status), times=10)
+    with pytest.raises(UnexpectedAnswerError, match=str(status)):
+        await meter.last_receipt()
+
+
+@pytest.mark.parametrize("second", [altered(), answer()], ids=["altered", "nothing"])
 async def test_a_receipt_that_stays_altered_is_handed_out(
     meter: IemDcr, line: HttpLine, simulated: SimulatedIemDcr, second: Fault
 ) -> None:

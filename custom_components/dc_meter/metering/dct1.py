@@ -94,6 +94,10 @@ RELINK_EVERY = 30
 """After the first of so many readings in vain the link is taken down. It may be up and lead nowhere; or
 the Modbus stack has half of a long answer, and takes short ones for the rest of it for seconds."""
 
+GARBLED_AT_MOST = 3
+"""After so many readings in a row that nobody understood it may be another meter that is understood
+next: there are gateways that answer themselves for a meter that is gone, with any exception."""
+
 _WORD_ORDER_TRIES = 3
 
 _LATE_TRIES = 6
@@ -186,7 +190,7 @@ class Dct1:
         self._cable_resistance_ohm: Decimal | None = None
         self._block_due_at = 0.0
 
-        self._lost_readings = 0
+        self._lost_readings = self._garbled_readings = 0
         self._relink_is_due = False
         self._words: dict[str, list[int]] = {}
         self._durations_s: dict[str, float] = {}
@@ -265,9 +269,12 @@ class Dct1:
             self._relink_is_due |= self._lost_readings % RELINK_EVERY == 1
             raise
         except UnexpectedAnswerError:
-            self._energy_pace.begin_anew()
+            self._energy_pace.forgive()
+            self._garbled_readings += 1
+            if self._garbled_readings == GARBLED_AT_MOST:
+                self._doubt()
             raise
-        self._lost_readings = 0
+        self._lost_readings = self._garbled_readings = 0
         self._object()
         energy_import_wh, energy_export_wh = self._directed(self._known_energy())
         return MeterReading(
@@ -484,7 +491,8 @@ class Dct1:
             if self._energy_task is not None:
                 if not self._energy_task.done():
                     return live
-                self._energy_task.result()
+                energy_task, self._energy_task = self._energy_task, None
+                energy_task.result()
             if _now() < self._energy_pace.due_at:
                 return live
             if self._energy_pace.is_prompt:
@@ -516,14 +524,10 @@ class Dct1:
             or (live.voltage_v != 0 and not self._word_order_confirmed)
         )
         request = _BLOCK if whole else _ENERGY
-        until = _now() + pace.timeout_s
         try:
-            try:
-                words = await self._ask(request, pace.timeout_s)
-            except UnexpectedAnswerError:
-                # Where what was asked before was answered late, the right answer comes next.
-                words = await self._ask(request, until - _now())
-            data = _bytes(words)
+            data = _bytes(await self._ask_past_late_answers(request))
+            if not whole and not self._recognized:
+                return  # the link was down in between: a whole block is wanted now
             pace.answered(self._durations_s[request.name])
             if whole:
                 if not self._word_order_confirmed:
@@ -538,7 +542,25 @@ class Dct1:
         except MeterUnreachableError:
             pace.missed()
         except UnexpectedAnswerError:
-            pass  # it came soon: the next reading asks again
+            pass  # it says nothing of how long they take: the next reading asks again
+
+    async def _ask_past_late_answers(self, request: _Request) -> list[int]:
+        """Send a request; once more when something else was answered, while there is time.
+
+        Where what was asked before is answered late, the right answer comes next.
+        """
+        pace = self._energy_pace
+        async with self._own_turn, self._turn:
+            until = _now() + pace.timeout_s
+            try:
+                return await self._ask(request, pace.timeout_s)
+            except UnexpectedAnswerError:
+                rest_s = until - _now()
+                if rest_s <= pace.expected_s or not self._unit.connected:
+                    raise
+                with suppress(MeterUnreachableError):
+                    return await self._ask(request, rest_s)
+                raise
 
     def _take(self, block: SignedBlock) -> None:
         """Note what a whole block says. Raises ``WrongMeterError``."""
@@ -589,16 +611,21 @@ class EnergyPace:
 
     def __init__(self, expected_s: float = 0.0) -> None:
         """Be ready to ask a meter that may take so long."""
-        self._expected_s = expected_s
+        self.expected_s = expected_s
         self.interval_s = 0.0
         self.begin_anew()
 
     def begin_anew(self) -> None:
         """Ask at once; what was missed while the line was lost says nothing of the meter."""
-        self.took_s = self._expected_s
+        self.took_s = self.expected_s
         self.due_at = 0.0
-        self.timeout_s = _energy_timeout_s(self._expected_s)
+        self.timeout_s = _energy_timeout_s(self.expected_s)
         self._missed = 0
+
+    def forgive(self) -> None:
+        """Begin anew if any was missed: more likely through the line than through the meter."""
+        if self._missed:
+            self.begin_anew()
 
     @property
     def is_prompt(self) -> bool:
@@ -607,7 +634,7 @@ class EnergyPace:
 
     def answered(self, after_s: float) -> None:
         """Go by what the answer took."""
-        self._expected_s = self.took_s = after_s
+        self.expected_s = self.took_s = after_s
         self._missed = 0
         self.timeout_s = _energy_timeout_s(after_s)
         self.interval_s = max(0.0, after_s - ENERGY_PROMPT_S) / ENERGY_SHARE

@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -88,6 +87,9 @@ waited so far, so that who waits gets it soon and a meter that is slow is left a
 
 MAX_TEXT: Final = MAX_TARIFF_TEXT
 """Of any text. For charge point and identification it is not documented; a UUID fits."""
+
+_OF_OTHERS: Final = (401, 403, 407, 408, 425, 429)
+"""What somebody in between answers, or a meter that has no time, and not one without a receipt."""
 
 _UNCARRIABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff|]")
 """Control characters, lone surrogates, and what separates the sections of a receipt."""
@@ -582,7 +584,7 @@ class IemDcr:
     async def _receipts_there(self) -> frozenset[bytes | None]:
         """Return what is known while a transaction runs, so is of earlier ones."""
         try:
-            receipt = await self._insist(partial(self._nodes.receipt, Node.RECEIPT))
+            receipt = await self._insist(partial(self._genuine_receipt, Node.RECEIPT))
         except UnexpectedAnswerError:
             receipt = None
         return frozenset(
@@ -617,12 +619,10 @@ class IemDcr:
         receipt = await self._nodes.receipt(node)
         if receipt is None or self._is_genuine(receipt):
             return receipt
-        with suppress(MeterError):
-            return await self._nodes.receipt(node) or receipt
-        return receipt
+        return await self._nodes.receipt(node) or receipt
 
     def _is_genuine(self, receipt: OcmfReceipt) -> bool:
-        """Tell whether the meter's own key made it, as far as that can be computed."""
+        """Tell whether the meter's own key made it; False also where that cannot be computed."""
         if self._identity is None:
             return True
         try:
@@ -639,7 +639,7 @@ class IemDcr:
                 receipt = await self._insist(partial(self._genuine_receipt, node))
             except StatusError as err:
                 # Either this firmware has no such node or there was no transaction yet.
-                if err.status >= 500:
+                if not 400 <= err.status < 500 or err.status in _OF_OTHERS:
                     failure = err
                 continue
             if receipt and receipt.spans_transaction:
