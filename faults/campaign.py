@@ -10,7 +10,7 @@ from typing import Any
 
 from demo.meters import DOMAIN
 
-from .fault import Fault, Loss, Moment, do
+from .fault import BACK_S, Fault, Loss, Moment, do
 from .http import of_server
 from .ledger import Ledger
 from .line import of_line
@@ -26,6 +26,8 @@ INTO_A_CALL_S = 0.6
 
 CALM_S = 3.0
 LOG_S = 2.0
+"""A line of the log may be there so much later than the states."""
+
 NEVER_S = 60.0
 """What is not back after so long does not come back."""
 
@@ -70,6 +72,9 @@ class Campaign:
         # What is opened when it is first used stays open.
         await self.site.client.action(DOMAIN, "get_receipts")
         await self.look("before")
+        for post in self.site.posts:
+            seen = self.watcher.of(post)
+            seen.judged = seen.counts
         until = time.monotonic() + plan.strikes_s
         while time.monotonic() < until:
             await self.round(min(until, time.monotonic() + plan.round_s))
@@ -105,12 +110,10 @@ class Campaign:
         where = f"{fault.kind} at {moment.name.lower()} of {post.name}"
         seen = self.watcher.of(post)
         await asyncio.sleep(dice.uniform(*REST_S))
+        await self.judge_presence(post, f"before {where}")
         if moment in (Moment.RUNNING, Moment.STOP):
             await self.ledger.start(post)
             await asyncio.sleep(dice.uniform(*REST_S))
-        since = time.monotonic()
-        self.watcher.read_log()
-        lines = seen.lost_lines, seen.back_lines
         call: asyncio.Task[object] | None = None
         if moment is Moment.START:
             call = asyncio.create_task(self.ledger.start(post))
@@ -119,6 +122,8 @@ class Campaign:
         if call is not None:
             await asyncio.sleep(dice.uniform(0, INTO_A_CALL_S))
         was_lost, struck = not seen.available, time.monotonic()
+        if was_lost:
+            self.tally.numbers.setdefault("lost_when_struck", []).append(where)
         await do(fault.begin)
         await asyncio.sleep(dice.uniform(*fault.lasts_s))
         self.judge_loss(post, fault, struck, where, was_lost=was_lost)
@@ -128,7 +133,7 @@ class Campaign:
         if call is not None:
             await call
         await self.ledger.settle(post, where)
-        await self.judge_log(post, fault, lines, since, where)
+        await self.judge_log(post, fault, where)
         await self.ledger.check(post, where)
         until = time.monotonic()
         self.watcher.undisturbed(
@@ -144,8 +149,7 @@ class Campaign:
     ) -> None:
         """See that the meter is shown as lost soon, or not at all.
 
-        The last of what was done to it before, an answer that comes late, can still be at work:
-        who is lost already cannot be lost again, and must not come back before the end.
+        Who is lost already cannot be lost again, and must not come back before the end.
         """
         seen = self.watcher.of(post)
         lost_at = seen.turned(False, struck)
@@ -197,15 +201,18 @@ class Campaign:
             f" went and came {[round(at - ended, 2) for at, _ in seen.turns][-4:]} s from the end",
         )
 
-    async def judge_log(
-        self,
-        post: Post,
-        fault: Fault,
-        before: tuple[int, int],
-        since: float,
-        where: str,
-    ) -> None:
-        """See that each loss and each return left one line, and nothing else complains.
+    async def judge_presence(self, post: Post, where: str) -> None:
+        """See that a meter stays there, but for the last of what was done to it before.
+
+        That is an answer that comes late: it may go once more, and is soon back.
+        """
+        seen, began = self.watcher.of(post), time.monotonic()
+        while not seen.available and time.monotonic() < began + BACK_S:
+            await asyncio.sleep(0.02)
+        self.tally.expect(Invariant.BACK, seen.available, where, "gone again")
+
+    async def judge_log(self, post: Post, fault: Fault, where: str) -> None:
+        """See that each loss and each return since the last time left one line.
 
         The lines reach the file some time after the states.
         """
@@ -214,18 +221,19 @@ class Campaign:
         while True:
             await asyncio.sleep(0.3)
             self.watcher.read_log()
-            turns = [there for at, there in seen.turns if at >= since]
-            lines = seen.lost_lines - before[0], seen.back_lines - before[1]
-            returns = (0, 0) if fault.reloads else (turns.count(True), lines[1])
-            holds = lines[0] == turns.count(False) and returns[0] == returns[1]
+            went, lost_lines, came, back_lines = (
+                now - before
+                for now, before in zip(seen.counts, seen.judged, strict=True)
+            )
+            holds = went == lost_lines and (fault.reloads or came == back_lines)
             if holds or time.monotonic() >= until:
                 break
+        seen.judged = seen.counts
         self.tally.expect(
             Invariant.LOG,
             holds,
             where,
-            f"{lines[0]} lines for {turns.count(False)} losses,"
-            f" {lines[1]} for {turns.count(True)} returns",
+            f"{lost_lines} lines for {went} losses, {back_lines} for {came} returns",
         )
 
     async def look(self, where: str) -> None:

@@ -1,5 +1,6 @@
 """What goes wrong with the answers of an IEM-DCR."""
 
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -77,13 +78,16 @@ def of_server(post: Post, dice: Random) -> list[Fault]:
             fault(server, f"{name}, lasting", wrong(server, name), Loss.MUST_NOT)
             for name in HARMLESS
         ),
-        fault(
-            server,
-            "receipt forged on the way",
-            wrong(server, "forged", dice.randint(1, 3), "GET receipt"),
-            Loss.MUST_NOT,
-            SHORT_S,
-            (Moment.STOP,),
+        replace(
+            fault(
+                server,
+                "receipt forged on the way",
+                wrong(server, "forged", dice.randint(1, 3), "GET receipt"),
+                Loss.MUST_NOT,
+                SHORT_S,
+                (Moment.STOP,),
+            ),
+            weight=4,
         ),
         fault(server, "refused", server.refuse, Loss.MUST),
         fault(server, "too slow", partial(server.delay, seconds=SLOW_S), Loss.MUST),

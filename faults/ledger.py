@@ -19,6 +19,10 @@ from .tally import Invariant, Tally
 from .watcher import Watcher
 
 PAGE = re.compile(r'"PG":"T(\d+)"')
+SETTLED = {(1, 1), (2, 1)}
+"""How often a receipt may be kept, and how often genuine: one that came altered may be there as well."""
+
+NEWEST = SETTLED | {(1, 0)}
 REST_S = 90
 """A receipt that is missed is waited for a minute."""
 
@@ -169,7 +173,7 @@ class Ledger:
     def check_pages(self, post: Post, where: str) -> None:
         """Hold the receipts against the IEM-DCR's own count of transactions.
 
-        One that came altered is kept, and the genuine one beside it when the meter still has it.
+        One that stays altered is kept; with the next transaction the genuine one is, beside it.
         """
         kept: Counter[int] = Counter()
         genuine: Counter[int] = Counter()
@@ -179,11 +183,11 @@ class Ledger:
                 kept[int(found[1])] += 1
                 genuine[int(found[1])] += receipt["verdict"]["verdict"] == "valid"
         known = self.of(post).wrong_pages
+        newest: int = post.simulated.describe()["transactions"]
         wrong = {
             page: kept[page]
-            for page in range(1, post.simulated.describe()["transactions"] + 1)
-            if kept[page] != 1
-            and (kept[page], genuine[page]) != (2, 1)
+            for page in range(1, newest + 1)
+            if (kept[page], genuine[page]) not in (SETTLED if page < newest else NEWEST)
             and known.get(page) != kept[page]
         }
         known |= wrong

@@ -67,9 +67,19 @@ class Seen:
     """What its import register showed, and when."""
 
     outcomes: list[Json] = field(default_factory=list)
+    went: int = 0
+    came: int = 0
     lost_lines: int = 0
     back_lines: int = 0
+    judged: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """``counts`` up to which the log was held against what was seen."""
+
     stale_told: bool = False
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """How often it went, lines that it did, how often it came, lines that it did."""
+        return self.went, self.lost_lines, self.came, self.back_lines
 
     @property
     def available(self) -> bool:
@@ -162,6 +172,8 @@ class Watcher:
         if key == "voltage":
             if seen.available != was_available:
                 seen.turns.append((at, seen.available))
+                seen.came += seen.available
+                seen.went += was_available
             if seen.available and state != before:
                 seen.beats.append(at)
                 seen.stale_told = False

@@ -23,6 +23,10 @@ class Faults:
         self._left[fault] -= 1
         return True
 
+    def miss(self, fault: str) -> None:
+        """Take a strike back that had nothing to strike."""
+        self._left[fault] += 1
+
     def clear(self) -> None:
         """Take everything back."""
         self._left.clear()

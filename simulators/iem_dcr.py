@@ -627,6 +627,9 @@ class IemDcrServer:
             self._die()
             return abort(request)
         right = await answer_rightly(request, handler)
+        if fault == "forged" and right.status != HTTPStatus.OK:
+            self._faults.miss("misanswer")
+            return right
         if fault == "dies_after":
             self._die()
             return abort(request)

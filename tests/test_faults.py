@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from demo.meters import Meter
+from faults import campaign as module
 from faults.campaign import Campaign
 from faults.fault import Fault, Loss, nothing
 from faults.ledger import Ledger
@@ -232,21 +233,39 @@ def test_who_is_lost_too_late_is_noticed(
 
 
 async def test_a_line_of_the_log_may_come_a_moment_late(
-    campaign: Campaign, post: Post
+    campaign: Campaign, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that never comes is noticed."""
     watcher = campaign.watcher
     watcher.log.touch()
     turn(watcher, True, 1.0)
+    monkeypatch.setattr(module, "LOG_S", 0.7)
+    watcher.of(post).judged = watcher.of(post).counts
     turn(watcher, False, 2.0)
-    judged = asyncio.create_task(campaign.judge_log(post, LOSS, (0, 0), 1.5, "a fault"))
+    judged = asyncio.create_task(campaign.judge_log(post, LOSS, "a fault"))
     await asyncio.sleep(0.4)
     watcher.log.write_text(f"{LOGGED} Error fetching {post.title} data: no answer\n")
     await judged
     assert not broken(watcher)
     turn(watcher, True, 3.0)
-    await campaign.judge_log(post, LOSS, (0, 0), 1.5, "a fault")
+    await campaign.judge_log(post, LOSS, "a fault")
     assert broken(watcher) == {Invariant.LOG}
+
+
+async def test_who_went_again_is_noticed_before_it_is_struck(
+    campaign: Campaign, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless it is soon back."""
+    monkeypatch.setattr(module, "BACK_S", 0.1)
+    watcher = campaign.watcher
+    turn(watcher, False, 1.0)
+    back = asyncio.get_running_loop().call_later(0.05, turn, watcher, True, 2.0)
+    await campaign.judge_presence(post, "a fault")
+    assert not broken(watcher)
+    assert back.when() < asyncio.get_running_loop().time()
+    turn(watcher, False, 3.0)
+    await campaign.judge_presence(post, "a fault")
+    assert broken(watcher) == {Invariant.BACK}
 
 
 async def test_receipts_that_are_all_there_are_in_order(
@@ -265,6 +284,17 @@ async def test_a_receipt_lost_or_doubled_is_noticed(
     made = [receipt(post), receipt(post, 2)]
     found = await judged(watcher, post, *(made[number] for number in kept))
     assert found == {Invariant.RECEIPTS}
+
+
+@pytest.mark.parametrize("is_newest", [True, False])
+async def test_a_receipt_that_came_altered_is_alone_until_the_next_begins(
+    watcher: Watcher, post: Post, is_newest: bool
+) -> None:
+    """By then the genuine one is kept as well."""
+    made = [receipt(post)] if is_newest else [receipt(post), receipt(post, 2)]
+    made[0]["verdict"] = {"verdict": "signature_invalid"}
+    found = await judged(watcher, post, *made)
+    assert (Invariant.RECEIPTS in found) is not is_newest
 
 
 @pytest.mark.parametrize(("forged", "notices"), [(True, False), (False, True)])

@@ -12,6 +12,7 @@ from simulators.http_faults import HttpFault, forged
 from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
 
 HASTE = aiohttp.ClientTimeout(total=0.2)
+RECEIPT = "/counter/v1/ocmf/receipt"
 METER_VALUE = "/counter/v1/ocmf/metervalue"
 
 BROKEN = {"reset", "truncated", "gzip", "dies_before", "dies_after"}
@@ -111,6 +112,16 @@ async def test_an_answer_is_changed(fault: str) -> None:
 
 async def test_a_field_comes_twice() -> None:
     assert (await answers("doubled", text)).count('"MS"') == 2
+
+
+async def test_what_is_no_receipt_is_not_forged() -> None:
+    """The fault waits for one."""
+    simulated = SimulatedIemDcr()
+    async with IemDcrServer(simulated) as server, aiohttp.ClientSession() as session:
+        server.misanswer(fault="forged", node="GET receipt")
+        for _ in range(2):
+            assert await status(session, f"{server.url}{RECEIPT}") == 404
+        assert server.describe()["faults"] == {"misanswer": 1}
 
 
 def test_a_forged_receipt_says_another_energy() -> None:
