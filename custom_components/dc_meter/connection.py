@@ -236,7 +236,7 @@ async def dct1_search(
 
     A line that is in use is searched with the settings in force, and only at addresses that
     nobody uses; an entry that leaves it for the search does not count. Raises
-    ``LineInUseError`` when those are none of ``lines``.
+    ``LineInUseError`` when those are none of ``lines``, and while somebody else searches it.
     """
     connections = hass.data.get(DATA_MODBUS_CONNECTIONS, {})
     for line in lines:
@@ -249,7 +249,8 @@ async def dct1_search(
         }
         if shared.units and not units:
             continue
-        if shared.params not in lines:
+        # Who has it without a meter is another search, whose settings change all the time.
+        if not units or shared.params not in lines:
             raise _in_use(hass, line)
         return Dct1Search(
             lines=[line for line in lines if line == shared.params],

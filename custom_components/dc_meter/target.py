@@ -17,14 +17,23 @@ def targeted_meters(
 ) -> list[er.RegistryEntry]:
     """Return the event entity of each meter in a target, as the registries are now.
 
-    A meter is in the target when that entity is: named itself, or found by device, area,
-    floor or label.
+    A meter is in the target when that entity or its device is: named itself, or found by area,
+    floor or label. A device counts also where the entity is hidden or disabled.
     """
     selected = async_extract_referenced_entity_ids(hass, target, expand_group=False)
     registry = er.async_get(hass)
+    found = {
+        entity_id: registry.async_get(entity_id)
+        for entity_id in selected.referenced | selected.indirectly_referenced
+    }
+    for device_id in selected.referenced_devices:
+        for entity in er.async_entries_for_device(
+            registry, device_id, include_disabled_entities=True
+        ):
+            found[entity.entity_id] = entity
     return [
         entity
-        for entity_id in selected.referenced | selected.indirectly_referenced
-        if (entity := registry.async_get(entity_id)) is not None
+        for entity in found.values()
+        if entity is not None
         and (entity.platform, entity.domain) == (DOMAIN, EVENT_DOMAIN)
     ]

@@ -128,6 +128,33 @@ async def test_a_meter_is_heard_wherever_a_target_finds_it_and_no_other(
     assert event.data["trigger"]["transaction_id"] == "T-1"
 
 
+@pytest.mark.parametrize("place", ["device_id", "area_id"], indirect=True)
+@pytest.mark.parametrize("gone", ["hidden_by", "disabled_by"])
+async def test_a_meter_is_heard_whose_event_entity_nobody_sees(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    listen: Listen,
+    place: Callable[[MockConfigEntry], dict[str, str]],
+    entity_registry: er.EntityRegistry,
+    gone: str,
+) -> None:
+    """It is hidden or disabled to have it off a dashboard, not to stop automations."""
+    await setup(dct1_entry)
+    target = place(dct1_entry)
+    by = {
+        "hidden_by": er.RegistryEntryHider.USER,
+        "disabled_by": er.RegistryEntryDisabler.USER,
+    }[gone]
+    entity_registry.async_update_entity(
+        entity_of(hass, dct1_entry, "transaction_event"), **{gone: by}
+    )
+    await hass.async_block_till_done()
+    heard = await listen("transaction_started", target)
+    await call(hass, dct1_entry, "start", transaction_id="T-1")
+    assert len(heard) == 1
+
+
 @pytest.mark.parametrize("kind", ["started", "stopped"])
 async def test_a_trigger_carries_what_the_event_carries(
     hass: HomeAssistant,
