@@ -40,7 +40,7 @@ def check_archive(path: Path, links: list[Any], *, as_json: bool) -> int:
         with closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?{way}", uri=True)
         ) as connection:
-            archive = archives.Archive(connection, connection)
+            archive = archives.Archive(path, connection, connection)
             broken = archive.check_chain()
             missing = [link.number for link in links if not archive.has(link)]
             (records,) = connection.execute("SELECT count(*) FROM record").fetchone()

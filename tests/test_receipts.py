@@ -1,7 +1,9 @@
 """Receipts are found again, page by page, judged by the keys that are trusted now."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from itertools import product
 import json
 import os
@@ -13,9 +15,15 @@ import pytest
 
 from custom_components.dc_meter.archive import Archive, RecordKind
 from custom_components.dc_meter.exports import ExportFormat, export
-from custom_components.dc_meter.metering.verdict import Reason, Verdict, judge
-from custom_components.dc_meter.receipts import Query, Receipts, page
-from custom_components.dc_meter.session import Account, encode
+from custom_components.dc_meter.metering.meter import TransactionRequest
+from custom_components.dc_meter.metering.verdict import (
+    Objection,
+    Reason,
+    Verdict,
+    judge,
+)
+from custom_components.dc_meter.receipts import Query, Receipts, judged_anew, page
+from custom_components.dc_meter.session import Account, Particulars, Price, encode
 from simulators.dct1 import SimulatedDct1
 
 from .export.accounts import (
@@ -196,6 +204,66 @@ def test_a_damaged_key_is_named_and_every_receipt_is_listed(
         body=json.loads(whole),
     )
     assert ids(Receipts(archive, invalid)) == ["f1", "unknown"]
+
+
+def test_a_key_makes_no_receipt_valid_that_came_after_it(archive: Archive) -> None:
+    """Since then another one is trusted: whoever goes on signing with it is asked about again."""
+    later, _ = with_another_key("later", "BY1")
+    again, key = with_another_key("again", "BY1")
+    for kind, body in (
+        (RecordKind.STOPPED, encode(later)),
+        (RecordKind.KEY, {"public_key": key}),
+        (RecordKind.STOPPED, encode(again)),
+    ):
+        archive.append(
+            meter="BY1", transaction_id="", kind=kind, written_at=NOON, body=body
+        )
+    assert ids(Receipts(archive, Query(meter="BY1", verdict=Verdict.INVALID))) == [
+        "later",
+        "again",
+    ]
+
+
+def test_a_receipt_is_found_by_the_user_it_names(archive: Archive) -> None:
+    """Nobody here may have started it."""
+    foreign = ocmf_account(
+        request=TransactionRequest(transaction_id="foreign-1"),
+        particulars=Particulars(),
+    )
+    assert foreign.judgement is not None
+    archive.append(
+        meter="1ISA0200000001",
+        transaction_id="foreign-1",
+        kind=RecordKind.STOPPED,
+        written_at=NOON,
+        body=encode(foreign),
+    )
+    query = Query(user=foreign.judgement.user)
+    assert "foreign-1" in ids(Receipts(archive, query))
+
+
+def test_what_becomes_valid_costs_what_is_signed() -> None:
+    """While its key was not trusted there was nothing to count."""
+    account, key = with_another_key("T", "BY1")
+    price = Price(per_kwh=Decimal("0.5"), currency="EUR")
+    foreign = replace(account, session=replace(account.session, price=price))
+    anew = judged_anew(foreign, [key])
+    assert anew.judgement is not None
+    assert anew.judgement.energy_import_wh == 23_456
+    assert anew.cost == Decimal("11.73")
+
+
+def test_what_becomes_valid_must_be_of_its_session() -> None:
+    """It began elsewhere, so it is another's."""
+    account, key = with_another_key("T", "BY1")
+    start = account.session.start
+    assert start is not None
+    elsewhere = replace(start, energy_import_wh=Decimal(900_000))
+    session = replace(account.session, start=elsewhere)
+    anew = judged_anew(replace(account, session=session), [key])
+    assert anew.judgement is not None
+    assert anew.judgement.verdict is Verdict.VALID
+    assert Objection.LIVE_REGISTER_DIFFERS in anew.judgement.objections
 
 
 def test_what_ends_meanwhile_is_in_no_part_of_an_export(archive: Archive) -> None:

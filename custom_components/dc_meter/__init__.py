@@ -33,6 +33,7 @@ from .repairs import (
     show_exchange,
     show_issues,
     show_line_in_use,
+    show_loss,
 )
 from .sessions import Sessions
 from .trust import Trust
@@ -200,4 +201,5 @@ async def async_remove_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> 
     forget_lost(hass, entry)
     show_exchange(hass, entry, None)
     show_line_in_use(hass, entry, None)
+    show_loss(hass, entry, None)
     await register_store(hass, entry).async_remove()

@@ -156,9 +156,10 @@ class Archive:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, searching: sqlite3.Connection
+        self, path: Path, connection: sqlite3.Connection, searching: sqlite3.Connection
     ) -> None:
         """Take open connections, the second to look through it; use ``open`` instead."""
+        self._path = path
         self._connection = connection
         self._lock = threading.Lock()
         self._searching = searching
@@ -178,15 +179,9 @@ class Archive:
             with suppress(PermissionError):
                 path.chmod(0o600)
             sync_names_in(path.parent.parent)
-            with ExitStack() as opened:
-                connection, searching = (
-                    opened.enter_context(closing(_connect(path))) for _ in range(2)
-                )
-                _prepare(connection)
-                opened.pop_all()
+            return cls(path, *_open(path))
         except (sqlite3.Error, OSError, ArchiveError) as err:
             raise ArchiveError(f"{path}: {err}") from err
-        return cls(connection, searching)
 
     def close(self) -> None:
         """Close the file."""
@@ -205,8 +200,21 @@ class Archive:
         )
 
     def resume(self) -> None:
-        """Fold the log into the main file again from here on."""
-        self._execute("PRAGMA wal_autocheckpoint = 1000")
+        """Fold the log into the main file again from here on.
+
+        All is opened anew: who has copied the file in this process let go, when it closed it, of
+        every lock that SQLite held here on it, for POSIX locks belong to a process. Another
+        program that opened and closed the archive would take itself for the last to have it, and
+        delete the log that is written to.
+        """
+        try:
+            with self._searching_lock, self._lock:
+                # Both are closed first: SQLite has its locks once for all connections of a process.
+                self._searching.close()
+                self._connection.close()
+                self._connection, self._searching = _open(self._path)
+        except (sqlite3.Error, OSError, ArchiveError) as err:
+            raise ArchiveError(f"{self._path}: {err}") from err
 
     def _execute(self, *statements: str) -> None:
         try:
@@ -366,6 +374,21 @@ class Archive:
             {"path": path, "meter": meter, "kind": kind},
         )
 
+    def keeps(self, meter: str, signed_meter_data: str) -> bool:
+        """Tell whether a finished session of a meter was kept with this; read as text, damaged or not."""
+        written = json.dumps(signed_meter_data, ensure_ascii=False)
+        newest = self.latest(meter, (RecordKind.STOPPED,))
+        return newest is not None and (
+            written in newest.text
+            or bool(
+                self._search(
+                    "SELECT 1 FROM record WHERE kind = 'stopped' AND meter = :meter"
+                    " AND instr(body, :written) LIMIT 1",
+                    {"meter": meter, "written": written},
+                )
+            )
+        )
+
     def of_transaction(self, meter: str, transaction_id: str) -> tuple[Record, ...]:
         """Return the records of one transaction, oldest first."""
         return tuple(
@@ -415,10 +438,12 @@ class Archive:
         return None
 
     def _rows(self, query: str, values: _Values = ()) -> list[tuple[Any, ...]]:
-        return _all(self._lock, self._connection, query, values)
+        with self._lock:
+            return _all(self._connection, query, values)
 
     def _search(self, query: str, values: _Values = ()) -> list[tuple[Any, ...]]:
-        return _all(self._searching_lock, self._searching, query, values)
+        with self._searching_lock:
+            return _all(self._searching, query, values)
 
     def _records(self, query: str, values: _Values) -> Iterator[Record]:
         return map(_record, self._rows(query, values))
@@ -455,11 +480,10 @@ WHERE kind = 'stopped'
 
 
 def _all(
-    lock: threading.Lock, connection: sqlite3.Connection, query: str, values: _Values
+    connection: sqlite3.Connection, query: str, values: _Values
 ) -> list[tuple[Any, ...]]:
     try:
-        with lock:
-            return connection.execute(query, values).fetchall()
+        return connection.execute(query, values).fetchall()
     except sqlite3.Error as err:
         raise ArchiveError(str(err)) from err
 
@@ -477,6 +501,16 @@ def _record(row: tuple[Any, ...]) -> Record:
         )
     except (TypeError, ValueError) as err:
         raise DamagedRecordError(number) from err
+
+
+def _open(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    with ExitStack() as opened:
+        connection, searching = (
+            opened.enter_context(closing(_connect(path))) for _ in range(2)
+        )
+        _prepare(connection)
+        opened.pop_all()
+    return connection, searching
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -1,13 +1,13 @@
 """One poll a second, one MeterReading."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from time import monotonic
 from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import CoreState, HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util.hass_dict import HassKey
@@ -16,7 +16,7 @@ from .archive import ArchiveError
 from .clock import ClockWatch
 from .const import DOMAIN, EVENT_STARTED, LOGGER, POLL_INTERVAL
 from .events import outcome_signal
-from .metering.errors import MeterError
+from .metering.errors import MeterError, WrongMeterError
 from .metering.meter import Meter, MeterReading
 from .polls import Polls
 from .presence import report_back, report_lost
@@ -70,9 +70,13 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         self._phase_s = next(phases)
         self.meter = meter
         self.sessions = sessions
+        sessions.ending = self.show_exact
         self.polls = Polls()
         self.clock = ClockWatch()
         self.registers = KeptRegisters(hass, entry, meter.identity.serial_number)
+        self.another: Mapping[str, str] | None = None
+        """Which meter was last heard in this one's place; None since it was heard itself."""
+
         self.exact = False
         """Whether what is shown now shall be exact, whatever may wait at other times."""
 
@@ -139,22 +143,31 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         except MeterError as err:
             self.polls.failed(err.key)
             self.sessions.lost()
+            is_new = isinstance(err, WrongMeterError) and self.another != err.details
+            if is_new:
+                self.another = err.details
             if self.last_update_success:
                 self.show_exact()
+            elif is_new:
+                self.async_update_listeners()
             report_lost(self.hass, self.config_entry, err)
             raise UpdateFailed(
                 translation_domain=DOMAIN,
                 translation_key=err.key,
                 translation_placeholders=err.details,
             ) from err
+        self.another = None
         now_s = monotonic()
         self.polls.took(now_s - began_s)
         reading = self._believed(reading, now_s)
         self.clock.note(reading, now_s)
         self._note_occasion(reading)
         settle = self.sessions.heard(reading)
-        # Only once there are entities to be told.
-        if self.config_entry.state is not ConfigEntryState.LOADED:
+        # Only once there are entities to be told, and automations that listen.
+        if (
+            self.config_entry.state is not ConfigEntryState.LOADED
+            or self.hass.state is not CoreState.running
+        ):
             return reading
         report_back(self.hass, self.config_entry)
         if settle:

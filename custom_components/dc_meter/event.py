@@ -14,7 +14,7 @@ from .const import EVENT_FAILED, EVENT_STARTED, EVENT_STOPPED, LOGGER
 from .coordinator import DcMeterConfigEntry
 from .entity import DcMeterEntity
 from .events import outcome_signal
-from .repairs import show_loss
+from .repairs import lost_record, show_loss
 
 PARALLEL_UPDATES = 0
 
@@ -83,16 +83,20 @@ class DcMeterTransactionEvent(DcMeterEntity, EventEntity):
         )
 
     async def _look_for(self, told: Mapping[str, Any]) -> None:
-        """Show whether the archive has lost the record that was told of."""
+        """Show whether the archive has lost the record that was told of, or still lacks another."""
+        has = (await async_archive(self.hass)).has
+        entry = self.coordinator.config_entry
+        lost = lost_record(self.hass, entry)
+        if lost is not None and await self.hass.async_add_executor_job(has, lost):
+            show_loss(self.hass, entry, None)
         link = Link(**told["record"])
         details = {
             "transaction_id": told["transaction_id"],
             "number": str(link.number),
+            "hash": link.hash,
         }
-        kept = await self.hass.async_add_executor_job(
-            (await async_archive(self.hass)).has, link
-        )
-        show_loss(self.hass, self.coordinator.config_entry, None if kept else details)
+        if not await self.hass.async_add_executor_job(has, link):
+            show_loss(self.hass, entry, details)
 
     @callback
     @override

@@ -13,6 +13,14 @@ from .session import Price
 MAX_PRICE = 1_000_000_000
 """More than a kilowatt-hour costs in any currency; beyond it no cost is exact to hundredths."""
 
+_PER_KWH = {
+    "": Decimal(1),
+    "kWh": Decimal(1),
+    "Wh": Decimal(1000),
+    "MWh": Decimal("0.001"),
+}
+"""What makes a price per unit of energy one per kilowatt-hour; without a unit it is one."""
+
 
 def price_at(hass: HomeAssistant, entry: ConfigEntry) -> Callable[[], Price | None]:
     """Return what tells the price now; None where none is known."""
@@ -20,17 +28,20 @@ def price_at(hass: HomeAssistant, entry: ConfigEntry) -> Callable[[], Price | No
     def price() -> Price | None:
         currency = hass.config.currency
         text = entry.options.get(CONF_PRICE)
+        per: Decimal | None = Decimal(1)
         if entity_id := entry.options.get(CONF_PRICE_ENTITY):
             if (state := hass.states.get(entity_id)) is None:
                 return None
             text = state.state
             # "EUR/kWh": the entity knows its currency.
             unit = state.attributes.get(ATTR_UNIT_OF_MEASUREMENT) or ""
-            currency = unit.partition("/")[0] or currency
-        if text is None:
+            unit, _, energy = unit.partition("/")
+            currency = unit or currency
+            per = _PER_KWH.get(energy.strip())
+        if text is None or per is None:
             return None
         try:
-            per_kwh = Decimal(str(text))
+            per_kwh = Decimal(str(text)) * per
         except InvalidOperation:
             return None
         if not per_kwh.is_finite() or abs(per_kwh) > MAX_PRICE:

@@ -17,7 +17,7 @@ from .archive import (
     Selection,
 )
 from .metering.verdict import Objection, Reason, Verdict, judge
-from .session import Account, decode
+from .session import Account, decode, judged
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -26,7 +26,11 @@ _BREATH_S = 1e-6
 """After how many receipts an export stands aside for a moment. Else every other thread waits until
 the interpreter interrupts it, which takes 5 ms, and an append does so at each of its steps."""
 
-_USERS = "$.session.request.identification_data", "$.session.particulars.client_id"
+_USERS = (
+    "$.judgement.user",
+    "$.session.request.identification_data",
+    "$.session.particulars.client_id",
+)
 _VERDICT = "$.judgement.verdict"
 _KEY_CHANGED: dict[str, str] = {"$.judgement.reason": Reason.KEY_CHANGED}
 """What only judging anew can tell; of all other receipts the archive knows the verdict."""
@@ -44,7 +48,7 @@ class Query:
     verdict: Verdict | None = None
 
     user: str | None = None
-    """The identification or the client id."""
+    """The identification, signed or asked for, or the client id."""
 
     transaction_id: str | None = None
 
@@ -144,7 +148,8 @@ def _judged(
 ) -> Iterator[tuple[int, Account]]:
     """Yield the numbers of records and their accounts, judged by the keys of now."""
     for record in records:
-        yield record.link.number, judged_anew(decode(record), keys.of(record.meter))
+        number = record.link.number
+        yield number, judged_anew(decode(record), keys.of(record.meter, since=number))
 
 
 class _TrustedKeys:
@@ -152,19 +157,19 @@ class _TrustedKeys:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        self._known: dict[str, tuple[str, ...]] = {}
+        self._known: dict[str, tuple[tuple[int, str], ...]] = {}
 
-    def of(self, meter: str) -> Iterator[str]:
-        """Yield the keys of a meter; what is damaged is named and left out."""
+    def of(self, meter: str, *, since: int) -> Iterator[str]:
+        """Yield the keys a meter became trusted by since a record; damaged ones are left out."""
         if meter not in self._known:
             self._known[meter] = tuple(self._read(meter))
-        yield from self._known[meter]
+        yield from (key for number, key in self._known[meter] if number > since)
 
-    def _read(self, meter: str) -> Iterator[str]:
+    def _read(self, meter: str) -> Iterator[tuple[int, str]]:
         archive = self._archive
         for number, key in archive.texts(meter, RecordKind.KEY, "$.public_key"):
             if key is not None:
-                yield key
+                yield number, key
             elif number not in archive.damaged:
                 archive.damaged.add(number)
                 _LOGGER.warning(
@@ -186,7 +191,7 @@ def judged_anew(account: Account, keys: Iterable[str]) -> Account:
     for key in keys:
         judgement = judge(receipt, trusted_key=key)
         if judgement.verdict is Verdict.VALID:
-            anew = replace(account, judgement=judgement)
+            anew = replace(judged(account.session, judgement), record=account.record)
             if Objection.LIVE_REGISTER_DIFFERS in account.judgement.objections:
                 # Only the moment of the stop could tell.
                 return anew.with_objection(Objection.LIVE_REGISTER_DIFFERS)

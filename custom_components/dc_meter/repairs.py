@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from typing import Any, override
 
 from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 
 from .actions import translated_errors
+from .archive import Link
 from .archive_file import ARCHIVE_HEALTH
 from .connection import line_settings, modbus_params
 from .const import DOMAIN, LOGGER
 from .coordinator import DcMeterConfigEntry
-from .metering.errors import WrongMeterError
+from .metering.errors import MeterUnreachableError, WrongMeterError
 from .metering.meter import Notice
 from .plausible import LIFETIME, TRANSACTION
 from .registry import find_entity
@@ -39,9 +40,13 @@ _LEARN_MORE = (
 _REGISTERS = {f"{REGISTER_REFUSED}_{key}": key for key in (*LIFETIME, *TRANSACTION)}
 """The registers by the key of their issue: each steps, and is taken, on its own."""
 
-_WHILE_LOADED = (*Notice, KEY_CHANGED, FOREIGN_TRANSACTION, CLOCK_OFF, *_REGISTERS)
+_WHILE_LOADED = (
+    *Notice,
+    *(KEY_CHANGED, FOREIGN_TRANSACTION, METER_EXCHANGED, CLOCK_OFF),
+    *_REGISTERS,
+)
 _FIXABLE = (KEY_CHANGED, FOREIGN_TRANSACTION, METER_EXCHANGED, *_REGISTERS)
-_WARNINGS = {*_WHILE_LOADED} - {KEY_CHANGED}
+_WARNINGS = {*_WHILE_LOADED} - {KEY_CHANGED, METER_EXCHANGED}
 
 
 @callback
@@ -57,6 +62,8 @@ def show_issues(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
         }
     if data.sessions.is_foreign(data.coordinator.data):
         found[FOREIGN_TRANSACTION] = {}
+    if data.coordinator.another is not None:
+        found[METER_EXCHANGED] = data.coordinator.another
     if data.coordinator.clock.is_off:
         found[CLOCK_OFF] = {}
     for key, refusal in data.coordinator.registers.refusals.items():
@@ -78,7 +85,7 @@ def _name_of(hass: HomeAssistant, entry: ConfigEntry, key: str) -> str:
 @callback
 def hide_issues(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Show nothing of a meter that is not loaded."""
-    for key in (*_WHILE_LOADED, RECEIPTS_LOST):
+    for key in _WHILE_LOADED:
         ir.async_delete_issue(hass, DOMAIN, _issue_id(key, entry))
 
 
@@ -115,7 +122,10 @@ def show_line_in_use(
 def show_loss(
     hass: HomeAssistant, entry: ConfigEntry, details: Mapping[str, str] | None
 ) -> None:
-    """Show that the archive lacks a record that was told of; None that it has it."""
+    """Show that the archive lacks a record that was told of, until it has it; None that it does.
+
+    ``details`` name transaction, number and hash.
+    """
     if details is not None:
         LOGGER.error(
             "%s: the archive has no record %s any more, of transaction %s",
@@ -124,6 +134,14 @@ def show_loss(
             details["transaction_id"],
         )
     _show(hass, RECEIPTS_LOST, details, entry)
+
+
+def lost_record(hass: HomeAssistant, entry: ConfigEntry) -> Link | None:
+    """Return the record that the archive was last found to lack."""
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, _issue_id(RECEIPTS_LOST, entry))
+    if issue is None or issue.data is None:
+        return None
+    return Link(number=int(str(issue.data["number"])), hash=str(issue.data["hash"]))
 
 
 def _show(
@@ -143,6 +161,8 @@ def _show(
         issue_id,
         data={"entry_id": entry.entry_id, "key": key, **details} if entry else None,
         is_fixable=key in _FIXABLE,
+        # The archive alone does not show it again once another session was kept.
+        is_persistent=key == RECEIPTS_LOST,
         learn_more_url=_LEARN_MORE,
         severity=ir.IssueSeverity.WARNING
         if key in _WARNINGS
@@ -160,6 +180,9 @@ def _issue_id(key: str, entry: ConfigEntry) -> str:
 
 class _Flow(RepairsFlow):
     """A decision about one meter."""
+
+    _needs_meter = True
+    """Whether the meter must be there for it."""
 
     def __init__(self, entry: DcMeterConfigEntry, data: Mapping[str, Any]) -> None:
         self._entry = entry
@@ -192,6 +215,11 @@ class _Flow(RepairsFlow):
     async def _carry_out(self) -> RepairsFlowResult:
         try:
             with translated_errors():
+                if (
+                    self._needs_meter
+                    and self._entry.state is not ConfigEntryState.LOADED
+                ):
+                    raise MeterUnreachableError(error=self._entry.reason or "–")
                 await self._decide()
         except HomeAssistantError as err:
             return self.async_abort(
@@ -201,15 +229,14 @@ class _Flow(RepairsFlow):
 
 
 class _KeyChangedFlow(_Flow):
-    """Accept the key that the meter shows now."""
+    """Accept the key that was shown: not what the meter may show since."""
 
     @override
     async def _decide(self) -> None:
         data = self._entry.runtime_data
-        identity = data.meter.identity
-        if identity.public_key is not None:
-            await data.trust.set(identity, identity.public_key, TrustOrigin.EXCHANGED)
-            data.coordinator.async_update_listeners()
+        shown = str(self._data["shown"])
+        await data.trust.set(data.meter.identity, shown, TrustOrigin.EXCHANGED)
+        data.coordinator.async_update_listeners()
 
 
 class _RegisterRefusedFlow(_Flow):
@@ -223,6 +250,8 @@ class _RegisterRefusedFlow(_Flow):
 
 class _MeterExchangedFlow(_Flow):
     """Let the entry belong to the meter that answers now."""
+
+    _needs_meter = False
 
     @override
     async def _decide(self) -> None:

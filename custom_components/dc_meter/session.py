@@ -14,6 +14,7 @@ from mashumaro.codecs.orjson import ORJSONDecoder
 from .archive import DamagedRecordError, Link, Record
 from .metering.meter import MeterIdentity, Snapshot, TransactionRequest
 from .metering.verdict import Judgement, Objection, Receipt
+from .plausible import most_wh
 
 FLICKER = timedelta(minutes=1)
 """Gaps of one kind that are no further apart are one."""
@@ -174,10 +175,34 @@ class Account:
 
     def with_objection(self, objection: Objection) -> Account:
         """Return the account with one more reason not to bill it."""
-        if self.judgement is None:
+        if self.judgement is None or objection in self.judgement.objections:
             return self
         objections = (*self.judgement.objections, objection)
         return replace(self, judgement=replace(self.judgement, objections=objections))
+
+
+def judged(session: Session, judgement: Judgement | None) -> Account:
+    """Return a session's account: what it costs by what is signed, and whether that can be its own.
+
+    A receipt that begins further from where the session did than can have flowed is of another.
+    """
+    energy = session.energy_import_wh
+    signed = None if judgement is None else _signed_wh(session, judgement)
+    account = Account(session=session, judgement=judgement)
+    if energy is not None and signed is not None and abs(energy - signed) > most_wh(0):
+        account = account.with_objection(Objection.LIVE_REGISTER_DIFFERS)
+    if signed is not None:
+        energy = signed
+    if session.price is None or energy is None:
+        return account
+    return replace(account, cost=session.price.cost(energy))
+
+
+def _signed_wh(session: Session, judgement: Judgement) -> Decimal | None:
+    """Return the signed energy into the car: what a reversed installation has signed as export."""
+    if session.end is not None and session.end.reversed:
+        return judgement.energy_export_wh
+    return judgement.energy_import_wh
 
 
 _encoder = BasicEncoder(Account)

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from hashlib import sha256
 from time import monotonic
 from typing import Any
@@ -19,7 +18,7 @@ from homeassistant.core import Context, HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
-from .archive import Archive, ArchiveError, DamagedRecordError, RecordKind
+from .archive import Archive, ArchiveError, Record, RecordKind
 from .const import DOMAIN, EVENT_FAILED, EVENT_STARTED, EVENT_STOPPED, LOGGER
 from .metering.errors import (
     InvalidRequestError,
@@ -39,7 +38,7 @@ from .metering.meter import (
     Snapshot,
     TransactionRequest,
 )
-from .metering.verdict import Judgement, Objection, judge
+from .metering.verdict import Objection, judge
 from .plausible import most_wh
 from .receipts import judged_anew
 from .session import (
@@ -52,6 +51,7 @@ from .session import (
     StartWarning,
     decode,
     encode,
+    judged,
 )
 from .trust import Trust
 
@@ -149,6 +149,9 @@ class Sessions:
         self._asked_to_stop = ""
         """The transaction whose end is already noted as intended."""
 
+        self.ending: Callable[[], None] = lambda: None
+        """Called while the session that ends can still be seen, to show the last of it."""
+
         self._receipt_missed_since: float | None = None
         self._gap_begins: dict[GapKind, datetime] = {}
         self._last_reading: MeterReading | None = None
@@ -171,6 +174,7 @@ class Sessions:
             return
         if record.kind is RecordKind.STARTING:
             self._unresolved = decode(record).session
+            self._gap_begins[GapKind.NOT_WATCHED] = record.written_at
         elif record.kind in _RUNNING:
             self.current = decode(record).session
             self._gap_begins[GapKind.NOT_WATCHED] = record.written_at
@@ -322,6 +326,7 @@ class Sessions:
             session = self._foreign()
             account = await self._write(RecordKind.STARTED, Account(session=session))
             self.current = session
+            self._foreign_seen = False
             outcome = Outcome(kind=EVENT_STARTED, account=account)
             self._announce(outcome, None)
             return outcome
@@ -348,6 +353,8 @@ class Sessions:
             # Start and stop go by what they read themselves, believed or not.
             return False
         self._take(reading)
+        if reading.transaction_active:
+            self._receipt_missed_since = None
         if self.current is None:
             if reading.transaction_active and self._unresolved is None:
                 self._foreign_seen = True
@@ -360,7 +367,8 @@ class Sessions:
 
     @callback
     def lost(self) -> None:
-        """Take note that the meter does not answer."""
+        """Take note that the meter does not answer: no receipt is missed meanwhile."""
+        self._receipt_missed_since = None
         if self.current is not None:
             self._gap_begins.setdefault(GapKind.METER_UNREACHABLE, dt_util.now())
 
@@ -416,6 +424,7 @@ class Sessions:
             receipt is None
             or _digest(receipt) == session.held_before
             or not self._is_named_in(session, receipt)
+            or await self._is_kept(receipt)
         ):
             await self._fail(session, error, context)
             return
@@ -428,7 +437,7 @@ class Sessions:
         Raises ``NoReceiptError`` while the meter may still be signing it.
         """
         receipt = await self._meter.last_receipt()
-        if receipt is not None and not _is_of(receipt, await self._last_stopped()):
+        if receipt is not None and not await self._is_kept(receipt):
             self._receipt_missed_since = None
             await self._stopped(self._foreign(), receipt, None)
             return
@@ -440,11 +449,7 @@ class Sessions:
 
         What the meter held before the archive had any of its receipts is left alone.
         """
-        try:
-            last = await self._last_stopped()
-        except DamagedRecordError:
-            return
-        if last is not None and not _is_of(held, last):
+        if await self._latest_stopped() and not await self._is_kept(held):
             await self._stopped(self._foreign(), held, None)
 
     async def _recover(self, session: Session) -> None:
@@ -456,7 +461,7 @@ class Sessions:
         if (
             receipt is not None
             and _digest(receipt) != session.held_before
-            and not _is_of(receipt, await self._last_stopped())
+            and not await self._is_kept(receipt)
         ):
             self._receipt_missed_since = None
             if self._is_named_in(session, receipt):
@@ -540,18 +545,31 @@ class Sessions:
             return self._already_stopped(decode(records[-1]))
         last = await self._last_stopped()
         receipt = await self._meter.last_receipt()
-        if receipt is not None and not _is_of(receipt, last):
+        if receipt is not None and not await self._is_kept(receipt):
             outcome = await self._stopped(self._foreign(), receipt, context)
             return replace(outcome, already_stopped=True)
         if last is None:
             raise NoTransactionError
         return self._already_stopped(last)
 
-    async def _last_stopped(self) -> Account | None:
-        record = await self._hass.async_add_executor_job(
+    async def _latest_stopped(self) -> Record | None:
+        return await self._hass.async_add_executor_job(
             self._archive.latest, self._serial_number, (RecordKind.STOPPED,)
         )
+
+    async def _last_stopped(self) -> Account | None:
+        record = await self._latest_stopped()
         return None if record is None else decode(record)
+
+    async def _is_kept(self, receipt: Snapshot) -> bool:
+        """Tell whether the archive has this receipt, of whatever session."""
+        if receipt.signed_value is None:
+            return False
+        return await self._hass.async_add_executor_job(
+            self._archive.keeps,
+            self._serial_number,
+            receipt.signed_value.signed_meter_data,
+        )
 
     async def _refuse_used_id(self, transaction_id: str) -> None:
         records = await self._hass.async_add_executor_job(
@@ -566,16 +584,20 @@ class Sessions:
     async def _started(
         self, session: Session, snapshot: Snapshot | None, context: Context | None
     ) -> Outcome:
+        """Keep a session as begun; ``snapshot`` is None where that was learnt afterwards."""
         session = replace(
             session,
-            started_at=dt_util.now(),
-            meter_started_at=self._meter_time,
+            started_at=dt_util.now() if snapshot else session.asked_at,
+            meter_started_at=self._meter_time if snapshot else None,
             start=snapshot,
         )
         account = await self._write(RecordKind.STARTED, Account(session=session))
         self.current, self._unresolved = session, None
         self._receipt_missed_since = None
-        self._gap_begins.clear()
+        if snapshot is not None:
+            self._gap_begins.clear()
+        elif not self._gap_begins:
+            self._gap_begins[GapKind.METER_UNREACHABLE] = session.asked_at
         outcome = Outcome(kind=EVENT_STARTED, account=account)
         self._announce(outcome, context)
         return outcome
@@ -590,11 +612,15 @@ class Sessions:
             meter_ended_at=self._meter_time,
             end=snapshot,
         )
-        self._foreign_seen = False
         account = self._account(session)
-        if self._differs_live(session) or _differs_begin(account):
+        if self._differs_live(session):
             account = account.with_objection(Objection.LIVE_REGISTER_DIFFERS)
+        if session.start is None and not self._is_named_in(session, snapshot):
+            # Nobody saw it begin: it may be what somebody else began meanwhile.
+            account = account.with_objection(Objection.OTHER_USER)
         account = await self._write(RecordKind.STOPPED, account)
+        self.ending()
+        self._foreign_seen = False
         self.current = None
         self._gap_begins.clear()
         outcome = Outcome(kind=EVENT_STOPPED, account=account)
@@ -627,17 +653,7 @@ class Sessions:
                 session.receipt,
                 trusted_key=None if trusted is None else trusted.public_key,
             )
-        energy = session.energy_import_wh
-        if judgement is not None:
-            signed = _signed_wh(session, judgement)
-            energy = energy if signed is None else signed
-        return Account(
-            session=session,
-            judgement=judgement,
-            cost=None
-            if session.price is None or energy is None
-            else session.price.cost(energy),
-        )
+        return judged(session, judgement)
 
     def _already_stopped(self, account: Account) -> Outcome:
         if (trusted := self._trust.key) is not None:
@@ -649,7 +665,10 @@ class Sessions:
         self, session: Session, error: MeterError | None, context: Context | None
     ) -> None:
         account = await self._write(RecordKind.FAILED, Account(session=session))
+        self.ending()
         self._unresolved = self.current = None
+        self._foreign_seen = False
+        self._gap_begins.clear()
         self._announce(
             Outcome(kind=EVENT_FAILED, account=account, error=error), context
         )
@@ -669,22 +688,6 @@ class Sessions:
         return replace(account, record=link)
 
 
-def _signed_wh(session: Session, judgement: Judgement) -> Decimal | None:
-    """Return the signed energy into the car: what a reversed installation has signed as export."""
-    if session.end is not None and session.end.reversed:
-        return judgement.energy_export_wh
-    return judgement.energy_import_wh
-
-
-def _differs_begin(account: Account) -> bool:
-    """Tell whether the receipt begins further from where the session did than can have flowed."""
-    counted = account.session.energy_import_wh
-    if counted is None or account.judgement is None:
-        return False
-    signed = _signed_wh(account.session, account.judgement)
-    return signed is not None and abs(counted - signed) > most_wh(0)
-
-
 def _observe(task: asyncio.Task[Any]) -> None:
     """Look at how a task ended, since whoever asked for it may have gone."""
     if not task.cancelled():
@@ -696,8 +699,3 @@ def _digest(receipt: Snapshot | None) -> str | None:
     if receipt is None or receipt.signed_value is None:
         return None
     return sha256(receipt.signed_value.signed_meter_data.encode()).hexdigest()
-
-
-def _is_of(receipt: Snapshot, account: Account | None) -> bool:
-    """Tell whether this receipt is the one a session was kept with."""
-    return account is not None and _digest(receipt) == _digest(account.session.end)

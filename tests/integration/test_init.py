@@ -229,18 +229,34 @@ async def test_the_meter_follows_a_changed_time_zone(
     assert "+0900" in iem_dcr.get_datetime()["TM"]
 
 
+@pytest.mark.parametrize("was_off", [False, True])
 async def test_another_meter_at_the_address_blanks_the_entities(
     hass: HomeAssistant,
     iem_dcr_entry: MockConfigEntry,
     setup: Setup,
     iem_dcr: SimulatedIemDcr,
     server: IemDcrServer,
+    issue_registry: ir.IssueRegistry,
+    was_off: bool,
 ) -> None:
-    """An address reused by another meter never shows that one's values."""
+    """An address reused by another meter never shows that one's values; its owner is asked."""
     await setup(iem_dcr_entry)
-    iem_dcr.exchange(serial_number="1ISA0299999999")
+    if was_off:
+        await server.refuse()
+        await poll(hass, iem_dcr_entry)
+        await server.accept()
+    own = iem_dcr.serial_number
+    iem_dcr.exchange(serial_number="1ISA0299999999", new_key=False)
+    for _ in range(2):
+        await poll(hass, iem_dcr_entry)
+        assert state_of(hass, iem_dcr_entry, "energy_import") == STATE_UNAVAILABLE
+        (issue,) = issue_registry.issues.values()
+        assert issue.translation_key == "meter_exchanged"
+        assert issue.translation_placeholders is not None
+        assert issue.translation_placeholders["found"] == "1ISA0299999999"
+    iem_dcr.exchange(serial_number=own, new_key=False)
     await poll(hass, iem_dcr_entry)
-    assert state_of(hass, iem_dcr_entry, "energy_import") == STATE_UNAVAILABLE
+    assert not issue_registry.issues
 
 
 async def test_a_frozen_charge_point_is_a_repair_until_the_power_cycle(

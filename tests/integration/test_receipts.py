@@ -151,6 +151,28 @@ async def test_receipts_with_another_key_are_invalid_until_its_owner_accepts_it(
     ] == [("before", "valid"), ("between", "valid"), ("after", "valid")]
 
 
+async def test_only_the_key_that_was_shown_is_accepted(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    dct1: SimulatedDct1,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    """Not the one that the meter has by the time of the answer; nor while it is not there."""
+    await setup(dct1_entry)
+    await exchange_key(hass, dct1_entry, dct1)
+    await setup(dct1_entry)
+    (asked,) = issue_registry.issues.values()
+    await exchange_key(hass, dct1_entry, dct1)
+    assert (await fix(hass, asked, "confirm"))["reason"] == "failed"
+    await setup(dct1_entry)
+    assert (await fix(hass, asked, "confirm"))["type"] is FlowResultType.CREATE_ENTRY
+    (still,) = issue_registry.issues.values()
+    assert still.data is not None
+    assert asked.data is not None
+    assert still.data["trusted"] == asked.data["shown"] != still.data["shown"]
+
+
 async def test_an_exchanged_meter_can_take_over_the_entry(
     hass: HomeAssistant,
     dct1_entry: MockConfigEntry,
@@ -258,6 +280,8 @@ def cost(energy_wh: float, price_per_kwh: float) -> float:
         ({"price_entity": "sensor.unknown"}, None, None),
         ({"price_entity": "sensor.missing"}, None, None),
         ({"price_entity": "sensor.absurd"}, None, None),
+        ({"price_entity": "sensor.wholesale"}, 0.0852, "EUR"),
+        ({"price_entity": "sensor.petrol"}, None, None),
         ({}, None, None),
     ],
 )
@@ -275,6 +299,10 @@ async def test_a_session_costs_its_signed_energy(
     hass.states.async_set("sensor.price", "0.2817", {"unit_of_measurement": "EUR/kWh"})
     hass.states.async_set("sensor.unknown", "unknown")
     hass.states.async_set("sensor.absurd", "1E+27")
+    hass.states.async_set(
+        "sensor.wholesale", "85.2", {"unit_of_measurement": "EUR/MWh"}
+    )
+    hass.states.async_set("sensor.petrol", "1.7", {"unit_of_measurement": "EUR/L"})
     hass.config_entries.async_update_entry(
         meter_entry, options={**meter_entry.options, **options}
     )
@@ -370,8 +398,59 @@ async def test_an_archive_without_its_end_is_reported(
         issue.translation_key: issue.translation_placeholders
         for issue in issue_registry.issues.values()
     }
-    lost = {"meter": "DCT1", "transaction_id": "cut", "number": "9"}
-    assert shown == ({"receipts_lost": lost} if cut else {})
+    assert shown.keys() == ({"receipts_lost"} if cut else set())
+    if cut:
+        lost = {"meter": "DCT1", "transaction_id": "cut", "number": "9"}
+        assert lost.items() <= shown["receipts_lost"].items()
+
+
+async def test_what_an_archive_lacks_is_not_forgotten_over_what_comes_after(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    """It is shown, over restarts, until the archive has it."""
+    await setup(dct1_entry)
+    await session(hass, dct1_entry, transaction_id="kept")
+    older = await restart(hass, dct1_entry)
+    await setup(dct1_entry)
+    await session(hass, dct1_entry, transaction_id="lost")
+    newer = await restart(hass, dct1_entry, older)
+    for restored, is_lost in ((newer, True), (older, False), (None, True)):
+        await setup(dct1_entry)
+        shown = {
+            issue.translation_key: (issue.translation_placeholders or {})[
+                "transaction_id"
+            ]
+            for issue in issue_registry.issues.values()
+        }
+        assert shown == ({"receipts_lost": "lost"} if is_lost else {})
+        assert all(issue.is_persistent for issue in issue_registry.issues.values())
+        if restored is None:
+            await session(hass, dct1_entry, transaction_id="after")
+        await restart(hass, dct1_entry, restored)
+    await setup(dct1_entry)
+    (issue,) = issue_registry.issues.values()
+    assert issue.translation_key == "receipts_lost"
+
+
+async def restart(
+    hass: HomeAssistant, entry: MockConfigEntry, restored: bytes | None = None
+) -> bytes:
+    """Unload a meter and open the archive anew, another one if given; return what it was."""
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass.data[ARCHIVE].close()
+    content = file_of(hass).read_bytes()
+    if restored is not None:
+        file_of(hass).write_bytes(restored)
+    hass.data[ARCHIVE] = Archive.open(file_of(hass))
+    return content
+
+
+def file_of(hass: HomeAssistant) -> Path:
+    """Return the file of the receipts."""
+    return Path(hass.config.path(DOMAIN, "receipts.db"))
 
 
 @pytest.mark.parametrize(
@@ -531,7 +610,10 @@ async def test_a_backup_copies_a_sound_archive_while_a_session_goes_on(
     copy = tmp_path / "copy"
     await hass.async_add_executor_job(shutil.copytree, folder, copy)
     await call(hass, dct1_entry, "stop")
+    archive = folder / "receipts.db"
+    assert not locks_on(archive)
     await async_post_backup(hass)
+    assert locks_on(archive)
     assert [receipt["transaction_id"] for receipt in await receipts(hass)] == [
         "before",
         "during",
@@ -540,6 +622,30 @@ async def test_a_backup_copies_a_sound_archive_while_a_session_goes_on(
     assert await hass.async_add_executor_job(restored.check_chain) is None
     assert restored.of_transaction(dct1_entry.unique_id, "before")
     restored.close()
+
+
+def locks_on(path: Path) -> list[str]:
+    """Return the POSIX locks on a file: without one, others take it for one nobody has open."""
+    inode = path.stat().st_ino
+    locks = Path("/proc/locks").read_text().splitlines()
+    return [lock for lock in locks if lock.split()[5].endswith(f":{inode}")]
+
+
+def replace_by_folder(path: Path) -> None:
+    """Let nothing be opened there."""
+    path.rename(path.with_name("away"))
+    path.mkdir()
+
+
+async def test_an_archive_that_cannot_be_opened_again_after_a_backup_is_told(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup
+) -> None:
+    await setup(dct1_entry)
+    await async_pre_backup(hass)
+    replace_by_folder(file_of(hass))
+    with pytest.raises(HomeAssistantError) as failure:
+        await async_post_backup(hass)
+    assert failure.value.translation_key == "archive_unusable"
 
 
 async def test_a_backup_of_an_archive_that_fails_says_so(

@@ -20,7 +20,7 @@ from custom_components.dc_meter.metering.errors import MeterUnreachableError
 from custom_components.dc_meter.metering.meter import MeterReading
 from homeassistant.components.recorder import Recorder
 from homeassistant.components.recorder.util import session_scope
-from homeassistant.const import EVENT_STATE_CHANGED, STATE_UNAVAILABLE
+from homeassistant.const import EVENT_STATE_CHANGED, STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant
 from homeassistant.util import dt as dt_util
 from simulators.car import UJ_PER_WH, Car
@@ -272,6 +272,27 @@ async def test_values_are_exact_at_start_and_stop(
         await charge.seconds(1)
         assert charge.shown() == await charge.exact()
         await charge.seconds(7)
+
+
+@economical
+async def test_the_last_of_a_transaction_is_shown_before_it_is_over(
+    hass: HomeAssistant, charge: Charge
+) -> None:
+    """Else its statistics would lack what waited."""
+    await call(hass, charge.entry, "start")
+    charge.car.set_power(POWER_W)
+    await charge.seconds(7)
+    shown = state_of(hass, charge.entry, "transaction_energy_import")
+    changes = async_capture_events(hass, EVENT_STATE_CHANGED)
+    await call(hass, charge.entry, "stop")
+    energy = entity_of(hass, charge.entry, "transaction_energy_import")
+    last, unknown = [
+        event.data["new_state"].state
+        for event in changes
+        if event.data["entity_id"] == energy
+    ]
+    assert Decimal(last) > Decimal(shown)
+    assert unknown == STATE_UNKNOWN
 
 
 @economical

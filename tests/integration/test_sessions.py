@@ -6,6 +6,7 @@ from copy import deepcopy
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
+import sqlite3
 from time import monotonic, sleep
 from typing import Any
 
@@ -17,14 +18,14 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.dc_meter.archive import Link, RecordKind
+from custom_components.dc_meter.archive import Link, RecordKind, Selection
 from custom_components.dc_meter.archive_file import ARCHIVE
-from custom_components.dc_meter.const import EVENT_DC_METER
+from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
 from custom_components.dc_meter.metering.meter import TransactionRequest
 from custom_components.dc_meter.registers import KEEP_INTERVAL_S
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, STATE_OFF, STATE_ON
-from homeassistant.core import HomeAssistant
+from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 from simulators.car import Car
@@ -43,13 +44,16 @@ async def poll(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     await hass.async_block_till_done(wait_background_tasks=True)
 
 
-async def go_quiet_after_next_mark(server: IemDcrServer) -> None:
-    """Let the meter begin or end as told, lose that answer and every one after."""
+async def go_quiet_after_next_mark(
+    server: IemDcrServer, *, is_heard: bool = True
+) -> None:
+    """Let the meter begin or end as told, if at all; lose that answer and every one after."""
     mark = server.meter.post_receipt
     answers = iter(["lost"])
 
     def mark_and_go_quiet(body: dict[str, Any]) -> None:
-        mark(body)
+        if is_heard:
+            mark(body)
         if next(answers, None):
             server.disconnect(count=1_000)
             raise Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "lost")
@@ -198,8 +202,159 @@ async def test_a_begin_whose_answer_was_lost_is_found_at_the_meter(
         "transaction_started",
     ]
     assert state_of(hass, iem_dcr_entry, "transaction_id") == "T"
+    await poll(hass, iem_dcr_entry)
     stopped = await call(hass, iem_dcr_entry, "stop", transaction_id="T")
+    assert stopped["verdict"]["billable"]
+    (gap,) = stopped["session"]["gaps"]
+    assert gap["kind"] == "meter_unreachable"
+    assert stopped["session"]["started_at"] == gap["begins_at"]
+
+
+async def test_what_somebody_else_began_in_place_of_ours_is_not_billed_to_us(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """Our begin never arrived; the receipt names whose it is."""
+    await setup(iem_dcr_entry)
+    mark = iem_dcr.post_receipt
+    await go_quiet_after_next_mark(server, is_heard=False)
+    with pytest.raises(HomeAssistantError):
+        await call(hass, iem_dcr_entry, "start", transaction_id="T")
+    user = {
+        "IS": True,
+        "IL": "HEARSAY",
+        "IF": [],
+        "IT": "ISO14443",
+        "ID": "BOB",
+        "US": False,
+    }
+    iem_dcr.post_user(user)
+    mark({"TX": "B"})
+    iem_dcr.post_receipt = mark
+    await server.refuse()
+    await server.accept()
+    server.disconnect(count=0)
+    await poll(hass, iem_dcr_entry)
+    stopped = await call(hass, iem_dcr_entry, "stop")
     assert stopped["verdict"]["verdict"] == "valid"
+    assert stopped["verdict"]["objections"] == ["other_user"]
+
+
+async def test_what_is_found_at_start_is_told_when_automations_listen(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """They do once Home Assistant has started."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", transaction_id="T")
+    await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+    iem_dcr.post_receipt({"TX": "E"})
+    events = async_capture_events(hass, EVENT_DC_METER)
+    hass.set_state(CoreState.starting)
+    await setup(iem_dcr_entry)
+    await asyncio.sleep(0.5)
+    await poll(hass, iem_dcr_entry)
+    assert not events
+    hass.set_state(CoreState.running)
+    await poll(hass, iem_dcr_entry)
+    assert [event.data["type"] for event in events] == ["transaction_stopped"]
+
+
+async def test_a_receipt_is_known_again_though_another_came_after_it(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+    car: Car,
+) -> None:
+    """It came altered when the next was to begin, which the meter refused."""
+    await setup(iem_dcr_entry)
+    anna = {"identification_status": "ASSIGNED", "identification_data": "ANNA"}
+    await call(hass, iem_dcr_entry, "start", transaction_id="A", **anna)
+    await call(hass, iem_dcr_entry, "stop")
+    server.misanswer(fault="forged", node="GET transaction", count=2)
+    car.set_power(10_000)
+    for transaction_id in "BC":
+        with pytest.raises(HomeAssistantError) as refused:
+            await call(
+                hass, iem_dcr_entry, "start", transaction_id=transaction_id, **anna
+            )
+        assert refused.value.translation_key == "current_flowing"
+    car.stop()
+    await call(hass, iem_dcr_entry, "start", transaction_id="D")
+    await call(hass, iem_dcr_entry, "stop")
+    kept = await hass.async_add_executor_job(
+        lambda: [
+            record.transaction_id for record in hass.data[ARCHIVE].stopped(Selection())
+        ]
+    )
+    last, altered, first = kept
+    assert (last, first) == ("D", "A")
+    assert altered.startswith("foreign-")
+
+
+async def test_a_damaged_record_keeps_no_receipt_from_being_kept(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """That of a transaction which ended at the meter."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", transaction_id="A")
+    await call(hass, iem_dcr_entry, "stop")
+    await call(hass, iem_dcr_entry, "start", transaction_id="B")
+    with sqlite3.connect(hass.config.path(DOMAIN, "receipts.db")) as file:
+        file.execute("DROP TRIGGER record_is_never_changed")
+        file.execute("UPDATE record SET body = '{' WHERE kind = 'stopped'")
+    file.close()
+    iem_dcr.post_receipt({"TX": "E"})
+    events = async_capture_events(hass, EVENT_DC_METER)
+    await asyncio.sleep(0.5)
+    await poll(hass, iem_dcr_entry)
+    (event,) = events
+    assert (event.data["type"], event.data["transaction_id"]) == (
+        "transaction_stopped",
+        "B",
+    )
+
+
+async def test_no_receipt_is_missed_while_the_meter_is_away(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+    server: IemDcrServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its patience begins anew: who is just back may have it a moment later."""
+    iem = "custom_components.dc_meter.metering.iem_dcr"
+    monkeypatch.setattr(f"{iem}.RECEIPT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("custom_components.dc_meter.sessions.RECEIPT_PATIENCE_S", 1)
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", transaction_id="T")
+    iem_dcr.signature_delay(seconds=2.5)
+    with pytest.raises(HomeAssistantError):
+        await call(hass, iem_dcr_entry, "stop")
+    events = async_capture_events(hass, EVENT_DC_METER)
+    await poll(hass, iem_dcr_entry)
+    server.disconnect(count=1_000)
+    await poll(hass, iem_dcr_entry)
+    await asyncio.sleep(1)
+    server.disconnect(count=0)
+    await poll(hass, iem_dcr_entry)
+    await asyncio.sleep(1.5)
+    await poll(hass, iem_dcr_entry)
+    assert [event.data["type"] for event in events] == [
+        "meter_lost",
+        "meter_back",
+        "transaction_stopped",
+    ]
 
 
 async def test_a_begin_that_a_power_cut_ended_at_once_leaves_its_receipt(

@@ -576,6 +576,7 @@ def test_what_is_not_said_is_none() -> None:
     assert judgement.verdict is Verdict.VALID
     assert (judgement.meter, judgement.user, judgement.tariff_text) == (None,) * 3
     assert (judgement.transaction, judgement.end) == (None, None)
+    assert judgement.covers == (Covered.READING, Covered.TIME)
 
 
 # Begin and end as two OCMF texts

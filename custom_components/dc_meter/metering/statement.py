@@ -59,7 +59,7 @@ class Objection(StrEnum):
 
     OTHER_METER = "other_meter"
     OTHER_USER = "other_user"
-    """Begin and end name two users."""
+    """Begin and end name two users, or the receipt another than was asked for."""
 
     LIVE_REGISTER_DIFFERS = "live_register_differs"
     """The register read beside the receipt is not the signed one."""

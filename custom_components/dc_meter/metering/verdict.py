@@ -20,7 +20,7 @@ from .ecdsa import (
 from .errors import UnexpectedAnswerError
 from .meter import SignedMeterValue
 from .ocmf import OcmfReceipt, parse
-from .statement import Caveat, Objection, SignedReading, state
+from .statement import Caveat, Objection, SignedReading, Statement, state
 
 __all__ = [
     "OCMF",
@@ -94,7 +94,6 @@ class Covered(StrEnum):
 
 
 _DCT1_COVERS = (Covered.METER, Covered.READING)
-_OCMF_COVERS = tuple(Covered)
 
 
 class KeyOrigin(StrEnum):
@@ -217,9 +216,7 @@ def judge(receipt: Receipt, *, trusted_key: str | None = None) -> Judgement:
     return replace(
         _judgement(checks[-1], statement.objections),
         caveats=caveats,
-        covers=_OCMF_COVERS
-        if isinstance(checks[-1].content, OcmfReceipt)
-        else _DCT1_COVERS,
+        covers=_covered(checks[-1].content, statement),
         meter=statement.meter,
         model=statement.model,
         begin=statement.begin,
@@ -230,6 +227,19 @@ def judge(receipt: Receipt, *, trusted_key: str | None = None) -> Judgement:
         tariff_text=statement.tariff_text,
         transaction=statement.transaction,
     )
+
+
+def _covered(content: OcmfReceipt | bytes, statement: Statement) -> tuple[Covered, ...]:
+    """Return what the signature speaks for: of an OCMF text, what it says."""
+    if not isinstance(content, OcmfReceipt):
+        return _DCT1_COVERS
+    said = {
+        Covered.METER: statement.meter,
+        Covered.USER: statement.user,
+        Covered.TARIFF: statement.tariff_text,
+        Covered.TRANSACTION: statement.transaction,
+    }
+    return tuple(covered for covered in Covered if said.get(covered, "") is not None)
 
 
 def _judgement(check: _Check, objections: tuple[Objection, ...] = ()) -> Judgement:
