@@ -27,7 +27,7 @@ export interface Hass {
   connected: boolean;
   language: string;
   locale: Locale;
-  config: { time_zone: string };
+  config: { time_zone: string; state: string };
   connection: {
     subscribeMessage<T>(
       listener: (message: T) => void,

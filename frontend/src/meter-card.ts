@@ -32,6 +32,7 @@ import {
 } from "./server";
 import { BINS, type Span, type Step, means, sparkline } from "./sparkline";
 import "./start-dialog";
+import type { StartDialog } from "./start-dialog";
 import { styles } from "./styles";
 import { type Voice, loadWords, voiceOf } from "./words";
 
@@ -85,6 +86,8 @@ export class MeterCard extends LitElement {
   private subscribed: { deviceId: string; end: Promise<() => Promise<void>> } | undefined;
   private ticking: ReturnType<typeof setInterval> | undefined;
   private receiptsOf = "";
+  /** What went on when the last question was asked. */
+  private asked: { doing: Doing; transactionId: string | undefined } | undefined;
 
   setConfig(config: Config): void {
     checkConfig(config);
@@ -138,10 +141,21 @@ export class MeterCard extends LitElement {
     return this.sample ? SAMPLE_STATES[entityId] : hass.states[entityId];
   }
 
+  /** Whether a transaction runs; the switch may be disabled. */
+  private transaction(hass = this.hass): EntityState | undefined {
+    return this.stateOf("transaction", hass) ?? this.stateOf("transaction_active", hass);
+  }
+
+  /** Undefined also while one runs that nobody here started. */
+  private get transactionId(): string | undefined {
+    const { running } = this;
+    return running && !running.foreign ? running.transaction_id : undefined;
+  }
+
   private get doing(): Doing {
     if (this.busy) return this.busy;
     if (!this.hass.connected) return "disconnected";
-    switch (this.stateOf("transaction")?.state) {
+    switch (this.transaction()?.state) {
       case "on":
         return "charging";
       case "off":
@@ -154,7 +168,7 @@ export class MeterCard extends LitElement {
   private get missing(): Missing | "loading" | undefined {
     if (this.sample) return undefined;
     if (!this.config.device_id) return "choose_meter";
-    if (this.outdated) return "restart_needed";
+    if (this.outdated) return this.hass.config.state === "RUNNING" ? "restart_needed" : "loading";
     if (!this.meters) return "loading";
     if (this.meter) return undefined;
     return this.config.device_id in this.hass.devices ? "no_access" : "meter_removed";
@@ -175,6 +189,7 @@ export class MeterCard extends LitElement {
       before.user !== hass.user ||
       before.entities !== hass.entities ||
       before.devices !== hass.devices ||
+      (this.outdated && before.config !== hass.config) ||
       Object.values(this.meter?.entities ?? {}).some(
         (entityId) => entityId && before.states[entityId] !== hass.states[entityId],
       )
@@ -185,16 +200,23 @@ export class MeterCard extends LitElement {
     const before = changed.get("hass") as Hass | undefined;
     if (changed.has("hass")) {
       if (before?.language !== this.hass.language) loadWords(this.hass);
-      // Names, entities and the meters themselves come and go with the registries.
-      if (before?.entities !== this.hass.entities || before.devices !== this.hass.devices) {
+      // Names, entities and the meters themselves come and go with the registries. After a restart
+      // the integration may come up last, which only the configuration tells.
+      if (
+        before?.entities !== this.hass.entities ||
+        before.devices !== this.hass.devices ||
+        (this.outdated && before.config !== this.hass.config)
+      ) {
         void this.loadMeters();
       }
       // What was missed meanwhile is fetched with the session, which comes anew.
       if (before && !before.connected) this.power = undefined;
       // Whatever stood in the way, it has gone on.
-      if (before && this.stateOf("transaction", before) !== this.stateOf("transaction")) {
-        this.refused = "";
-      }
+      if (before && this.transaction(before) !== this.transaction()) this.refused = "";
+    }
+    const { asked, doing } = this;
+    if (asked && doing !== asked.doing && (doing === "ready" || doing === "charging")) {
+      this.withdraw();
     }
     this.power?.take(this.hass.connected ? this.stateOf("power") : undefined);
   }
@@ -209,6 +231,8 @@ export class MeterCard extends LitElement {
       this.outdated = false;
     } catch (error) {
       this.outdated = (error as { code?: string }).code === "unknown_command";
+      // Who does not know this command has forgotten the subscription, too.
+      if (this.outdated) this.meters = undefined;
     }
   }
 
@@ -246,6 +270,7 @@ export class MeterCard extends LitElement {
     if (running && !this.running) this.news = "";
     this.running = running;
     this.now = Date.now();
+    if (this.open === "stop" && this.transactionId !== this.asked?.transactionId) this.withdraw();
     const startedAt = running && !running.foreign ? running.started_at : null;
     const entityId = this.meter?.entities.power;
     if (!startedAt || !entityId) {
@@ -277,8 +302,18 @@ export class MeterCard extends LitElement {
 
   private startClicked(): void {
     const { ask_user, ask_tariff } = this.config;
-    if (ask_user || (ask_tariff && this.meter?.shows_tariff_text)) this.open = "start";
+    if (ask_user || (ask_tariff && this.meter?.shows_tariff_text)) this.ask("start");
     else void this.start({});
+  }
+
+  private ask(question: "start" | "stop"): void {
+    this.open = question;
+    this.asked = { doing: this.doing, transactionId: this.transactionId };
+  }
+
+  /** Take back a question whose answer would end another transaction than the one meant. */
+  private withdraw(): void {
+    this.renderRoot.querySelector<Dialog | StartDialog>("dc-meter-dialog, dc-meter-start")?.close();
   }
 
   private start(fields: Record<string, string>): Promise<void> {
@@ -291,14 +326,10 @@ export class MeterCard extends LitElement {
   }
 
   private stop(): Promise<void> {
-    const { running } = this;
+    const transactionId = this.asked?.transactionId;
     const { hass, name, say } = this.voice;
     return this.act("stopping", async (meter) => {
-      const { session, verdict } = await stop(
-        hass,
-        meter.device_id,
-        running && !running.foreign ? running.transaction_id : undefined,
-      );
+      const { session, verdict } = await stop(hass, meter.device_id, transactionId);
       return [
         say("stopped", { energy: energy(session.energy_import_wh, hass) }),
         session.cost === null ? "" : money(session.cost, session.currency, hass),
@@ -486,7 +517,7 @@ export class MeterCard extends LitElement {
         aria-disabled=${!ready}
         @click=${() => {
           if (!ready) return;
-          if (charging) this.open = "stop";
+          if (charging) this.ask("stop");
           else this.startClicked();
         }}
       >

@@ -24,6 +24,10 @@ export class StartDialog extends LitElement {
     void this.dialog.updateComplete.then(() => this.form.querySelector("input")?.focus());
   }
 
+  close(): void {
+    this.dialog.close();
+  }
+
   protected override render() {
     const { say } = this.voice;
     // Without a button of its own to submit it, a form of several fields takes no Enter.
@@ -42,7 +46,7 @@ export class StartDialog extends LitElement {
             : nothing}
           <input type="submit" hidden />
         </form>
-        <button slot="actions" class="pill plain" @click=${() => this.dialog.close()}>
+        <button slot="actions" class="pill plain" @click=${this.close}>
           ${say("cancel")}
         </button>
         <button slot="actions" class="pill" @click=${() => this.form.requestSubmit()}>
@@ -76,7 +80,7 @@ export class StartDialog extends LitElement {
       const text = String(value).trim();
       if (text) fields[name] = text;
     }
-    this.dialog.close();
+    this.close();
     this.dispatchEvent(new CustomEvent("start", { detail: fields }));
   }
 

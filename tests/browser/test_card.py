@@ -9,7 +9,7 @@ from pathlib import Path
 import re
 from typing import Any
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, WebSocketRoute, expect
 import pytest
 import pytest_asyncio
 
@@ -24,6 +24,7 @@ from .conftest import (
     accessibility_flaws,
     pause_car,
     state_of,
+    until,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -31,6 +32,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 BOARD = "/dc-meter-card-test"
 CARD = "dc-meter-card"
 CHARGE_S = float(os.environ.get("DC_METER_CHARGE_S", "2"))
+RELOAD_S = 30
+"""Home Assistant loads an entry anew this long after one of its entities was enabled."""
+
 WHO = "<b>Ada & Söhne</b>"
 """What a browser that took text for HTML would show otherwise."""
 
@@ -258,6 +262,120 @@ async def test_a_meter_that_is_away_shows_nothing_old(
     line = await card.locator(".curve .line").get_attribute("d")
     assert line is not None
     assert line.count("M") == 2
+
+
+async def test_it_waits_for_the_integration_that_a_restart_brings_up_last(
+    page: Page, home: Stage, dct1: Meter
+) -> None:
+    """It asks for a restart only when Home Assistant is up, and goes on without a click."""
+    starting = unknown = True
+
+    def connect(browser: WebSocketRoute) -> None:
+        server = browser.connect_to_server()
+
+        def to_server(message: str | bytes) -> None:
+            assert isinstance(message, str)
+            server.send(
+                message.replace(f"{DOMAIN}/meters", f"{DOMAIN}/unknown")
+                if unknown
+                else message
+            )
+
+        def to_browser(message: str | bytes) -> None:
+            assert isinstance(message, str)
+            browser.send(
+                message.replace('"state":"RUNNING"', '"state":"STARTING"')
+                if starting
+                else message
+            )
+
+        browser.on_message(to_server)
+        server.on_message(to_browser)
+
+    await put_up(home, device_id=dct1.device_id)
+    await page.route_web_socket("**/api/websocket", connect)
+    await page.goto(BOARD)
+    card = page.locator(CARD)
+    # What Home Assistant tells when a component is there and when all are.
+    async with home.client.socket() as socket:
+        await expect(card).to_have_text(re.compile(r"^\s*Loading\s*$"))
+        starting = False
+        await socket.command("config/core/update")
+        await expect(card).to_contain_text("Restart it")
+        unknown = False
+        await socket.command("config/core/update")
+    await expect(card).to_contain_text("Ready")
+    await start(home, dct1, identification_data="Ada")
+    await expect(card).to_contain_text("Charging · Ada")
+
+
+async def test_the_form_of_a_start_goes_when_another_one_came_first(
+    page: Page, home: Stage, dct1: Meter
+) -> None:
+    """Start would end what runs by then."""
+    await put_up(home, device_id=dct1.device_id, ask_user=True)
+    card = await shown(page)
+    await button(card, "Start").click()
+    await expect(page.get_by_label("User")).to_be_focused()
+    await start(home, dct1)
+    await expect(card).to_contain_text("Charging")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(button(card, "Stop")).to_be_focused()
+
+
+async def test_the_question_of_a_stop_goes_with_its_session(
+    page: Page, home: Stage, dct1: Meter
+) -> None:
+    """Whether another one follows at once or none does."""
+    await put_up(home, device_id=dct1.device_id)
+    await start(home, dct1, identification_data="Ada")
+    card = await shown(page)
+    question = page.get_by_role("alertdialog")
+    for user in ("Ada", "Grace"):
+        await expect(card).to_contain_text(f"Charging · {user}")
+        await button(card, "Stop").click()
+        await expect(question).to_be_visible()
+        if user == "Ada":
+            await start(home, dct1, identification_data="Grace")
+        else:
+            await stop(home, dct1)
+        await expect(question).to_have_count(0)
+    await expect(button(card, "Start")).to_be_focused()
+
+
+async def test_a_meter_works_whose_switch_is_disabled(
+    page: Page, home: Stage, dct1: Meter
+) -> None:
+    """Its binary sensor tells whether a transaction runs, actions begin and end it."""
+    await put_up(home, device_id=dct1.device_id)
+    switch = dct1.entities["transaction"]
+    async with home.client.socket() as socket:
+        await socket.command(
+            "config/entity_registry/update", entity_id=switch, disabled_by="user"
+        )
+        try:
+            card = await shown(page)
+            await expect(card).to_contain_text("Ready")
+            await button(card, "Start").click()
+            await expect(card).to_contain_text("Charging")
+            assert await state_of(home, dct1, "transaction_active") == "on"
+            await pause_car(home)
+            await button(card, "Stop").click()
+            question = page.locator("dc-meter-dialog")
+            await question.get_by_role("button", name="Stop").click()
+            await expect(card).to_contain_text("Charging has ended")
+        finally:
+            await socket.command(
+                "config/entity_registry/update", entity_id=switch, disabled_by=None
+            )
+            await asyncio.sleep(RELOAD_S)
+            await until(lambda: exists(home, switch), True)
+
+
+async def exists(home: Stage, entity_id: str) -> bool:
+    """Tell whether an entity has a state."""
+    states = await home.client.get("/api/states")
+    return any(state["entity_id"] == entity_id for state in states)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
