@@ -27,6 +27,7 @@ from .metering.meter import Meter
 from .presence import forget_lost, report_lost
 from .price import price_at
 from .registers import register_store
+from .registry import is_replaced
 from .repairs import (
     hide_issues,
     show_archive_issues,
@@ -203,3 +204,10 @@ async def async_remove_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> 
     show_line_in_use(hass, entry, None)
     show_loss(hass, entry, None)
     await register_store(hass, entry).async_remove()
+
+
+async def async_remove_config_entry_device(
+    hass: HomeAssistant, entry: DcMeterConfigEntry, device: dr.DeviceEntry
+) -> bool:
+    """Let the device of a replaced meter be deleted; that of the present one goes with its entry."""
+    return is_replaced(device, entry)

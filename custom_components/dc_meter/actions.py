@@ -26,7 +26,7 @@ from homeassistant.exceptions import (
     Unauthorized,
     UnknownUser,
 )
-from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.json import json_bytes
 from homeassistant.helpers.service import (
     async_get_device_and_config_entry,
@@ -56,7 +56,7 @@ from .metering.meter import (
 )
 from .metering.verdict import Verdict
 from .receipts import Page, Query, Receipts, page
-from .registry import find_entity
+from .registry import find_entity, is_replaced, serial_number_of
 from .session import Account, Particulars
 
 ACTION_START = "start_transaction"
@@ -277,6 +277,19 @@ def switch_of(hass: HomeAssistant, entry: DcMeterConfigEntry) -> str | None:
     return None if switch is None else switch.entity_id
 
 
+def check_present(device: dr.DeviceEntry, entry: DcMeterConfigEntry) -> None:
+    """Raise ``ServiceValidationError`` for the device of a meter that was replaced."""
+    if is_replaced(device, entry):
+        raise ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key="meter_replaced",
+            translation_placeholders={
+                "replaced": serial_number_of(device),
+                "present": str(entry.unique_id),
+            },
+        )
+
+
 async def _check_control(call: ServiceCall, entry: DcMeterConfigEntry) -> User | None:
     """Return who calls, None when it is no person.
 
@@ -324,10 +337,16 @@ def _write(hass: HomeAssistant, made: Export, folder: str) -> Path:
 def async_setup_actions(hass: HomeAssistant) -> None:
     """Register the actions."""
 
-    def entry_of(call: ServiceCall) -> DcMeterConfigEntry:
-        _, entry = async_get_device_and_config_entry(
-            hass, DOMAIN, call.data[ATTR_DEVICE_ID]
+    def device_and_entry_of(
+        call: ServiceCall,
+    ) -> tuple[dr.DeviceEntry, DcMeterConfigEntry]:
+        return async_get_device_and_config_entry(
+            hass, DOMAIN, call.data[ATTR_DEVICE_ID], include_child_devices=False
         )
+
+    def entry_of(call: ServiceCall) -> DcMeterConfigEntry:
+        device, entry = device_and_entry_of(call)
+        check_present(device, entry)
         return entry
 
     async def start(call: ServiceCall) -> ServiceResponse:
@@ -376,7 +395,8 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         """Find what the call asks for; without a device at all meters."""
         meter = None
         if ATTR_DEVICE_ID in call.data:
-            meter = entry_of(call).unique_id
+            device, _ = device_and_entry_of(call)
+            meter = serial_number_of(device)
         with translated_errors():
             return await hass.async_add_executor_job(
                 find,

@@ -25,6 +25,21 @@ def find_device(hass: HomeAssistant, entry: ConfigEntry[Any]) -> dr.DeviceEntry 
 
 
 @callback
+def is_replaced(device: dr.DeviceEntry, entry: ConfigEntry[Any]) -> bool:
+    """Tell whether a device of an entry is a meter whose place another one took."""
+    return (DOMAIN, entry.unique_id) not in device.identifiers
+
+
+def serial_number_of(device: dr.DeviceEntry) -> str:
+    """Return the serial number of the meter that a device is, also of a replaced one."""
+    return next(
+        serial_number
+        for domain, serial_number in device.identifiers
+        if domain == DOMAIN
+    )
+
+
+@callback
 def find_entity(
     hass: HomeAssistant, platform: Platform, entry: ConfigEntry[Any], key: str
 ) -> er.RegistryEntry | None:

@@ -9,6 +9,7 @@ from homeassistant.helpers.target import (
 )
 
 from .const import DOMAIN
+from .registry import find_device
 
 
 @callback
@@ -18,7 +19,8 @@ def targeted_meters(
     """Return the event entity of each meter in a target, as the registries are now.
 
     A meter is in the target when that entity or its device is: named itself, or found by area,
-    floor or label. A device counts also where the entity is hidden or disabled.
+    floor or label. A device counts also where the entity is hidden or disabled; that of a
+    replaced meter, whose entities stay with it, does not.
     """
     selected = async_extract_referenced_entity_ids(hass, target, expand_group=False)
     registry = er.async_get(hass)
@@ -36,4 +38,14 @@ def targeted_meters(
         for entity in found.values()
         if entity is not None
         and (entity.platform, entity.domain) == (DOMAIN, EVENT_DOMAIN)
+        and _is_present(hass, entity)
     ]
+
+
+def _is_present(hass: HomeAssistant, entity: er.RegistryEntry) -> bool:
+    """Tell whether an entity is one of its entry's present meter."""
+    entry = hass.config_entries.async_get_entry(entity.config_entry_id or "")
+    if entry is None:
+        return False
+    device = find_device(hass, entry)
+    return device is not None and device.id == entity.device_id

@@ -18,14 +18,14 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import Unauthorized
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 
-from .actions import switch_of, translated_errors
+from .actions import check_present, switch_of, translated_errors
 from .archive import MAX_NUMBER
 from .archive_file import async_archive
 from .const import DOMAIN
 from .coordinator import DcMeterConfigEntry, DcMeterCoordinator
 from .events import account_data, as_number
 from .receipts import Query, page
-from .registry import find_device, unique_id
+from .registry import find_device, serial_number_of, unique_id
 from .sensor import transaction_export_wh, transaction_import_wh
 
 MAX_PAGE = 100
@@ -60,6 +60,7 @@ def meters(
         found = {
             entity.unique_id.removeprefix(unique_id(serial_number, "")): entity
             for entity in er.async_entries_for_config_entry(entities, entry.entry_id)
+            if entity.device_id == device.id
         }
         answer.append(
             {
@@ -95,10 +96,12 @@ def subscribe_session(
 
     Goes on when the entry is loaded again.
     """
-    if (entry := _entry(hass, connection, message)) is None:
+    if (asked := _device_and_entry(hass, connection, message)) is None:
         return
+    device, entry = asked
     if not _may_read(hass, connection.user, entry):
         raise Unauthorized(permission=POLICY_READ)
+    check_present(device, entry)
     sent: Any = NotImplemented
     stop_listening: Callable[[], None] | None = None
 
@@ -159,14 +162,15 @@ async def receipts(
 
     ``cursor`` of the answer asks for the page that follows; null when there is none.
     """
-    if (entry := _entry(hass, connection, message)) is None:
+    if (asked := _device_and_entry(hass, connection, message)) is None:
         return
+    device, _ = asked
     with translated_errors():
         archive = await async_archive(hass)
         found = await hass.async_add_executor_job(
             lambda: page(
                 archive,
-                Query(meter=entry.unique_id),
+                Query(meter=serial_number_of(device)),
                 limit=message["limit"],
                 before=message["cursor"] or MAX_NUMBER,
             )
@@ -180,20 +184,21 @@ async def receipts(
     )
 
 
-def _entry(
+def _device_and_entry(
     hass: HomeAssistant,
     connection: websocket_api.ActiveConnection,
     message: dict[str, Any],
-) -> DcMeterConfigEntry | None:
-    """Return the entry of the meter asked for, loaded or not; say so when it is none."""
-    _, entry = dr.async_get_device_and_config_entry_for_domain(
-        hass, message[ATTR_DEVICE_ID], domain=DOMAIN
+) -> tuple[dr.DeviceEntry, DcMeterConfigEntry] | None:
+    """Return the meter asked for, its entry loaded or not; say so when it is none."""
+    device, entry = dr.async_get_device_and_config_entry_for_domain(
+        hass, message[ATTR_DEVICE_ID], domain=DOMAIN, include_child_devices=False
     )
-    if entry is None:
+    if device is None or entry is None:
         connection.send_error(
             message["id"], websocket_api.ERR_NOT_FOUND, "This device is no meter"
         )
-    return entry
+        return None
+    return device, entry
 
 
 def _may_read(hass: HomeAssistant, user: User, entry: DcMeterConfigEntry) -> bool:

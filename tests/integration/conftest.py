@@ -159,8 +159,14 @@ async def setup(hass: HomeAssistant) -> Callable[[MockConfigEntry], Awaitable[No
 
 
 def device_of(hass: HomeAssistant, entry: MockConfigEntry) -> str:
-    """Return the device id of an entry's meter."""
-    (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    """Return the device id of an entry's meter, not of one that it replaced."""
+    (device,) = [
+        device
+        for device in dr.async_entries_for_config_entry(
+            dr.async_get(hass), entry.entry_id
+        )
+        if (DOMAIN, entry.unique_id) in device.identifiers
+    ]
     return device.id
 
 

@@ -6,20 +6,27 @@ from typing import Any
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.dc_meter.const import EVENT_DC_METER
+from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
 from custom_components.dc_meter.metering.meter import TransactionRequest
 from homeassistant.core import Event, HomeAssistant, callback
-from homeassistant.helpers import area_registry as ar, device_registry as dr
+from homeassistant.helpers import (
+    area_registry as ar,
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
 from homeassistant.helpers.condition import (
     async_from_config,
     async_validate_condition_config,
 )
 from homeassistant.setup import async_setup_component
+from simulators.dct1 import SimulatedDct1
 from simulators.line import SerialLine
 
-from .conftest import device_of
+from .conftest import DCT1_SERIAL, device_of
 from .test_actions import call
 from .test_init import poll
+from .test_receipts import replace_meter
 
 type Setup = Callable[[MockConfigEntry], Awaitable[None]]
 
@@ -145,3 +152,22 @@ async def test_a_meter_that_does_not_answer_is_not_known_to_charge(
     assert await runs(hass, target)
     await hass.config_entries.async_unload(dct1_entry.entry_id)
     assert not await runs(hass, target)
+
+
+async def test_it_never_holds_for_a_replaced_meter(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    dct1: SimulatedDct1,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    """Neither by its device nor by the entities that stay with it; what runs is the new one's."""
+    old, new = await replace_meter(hass, dct1_entry, setup, dct1, issue_registry)
+    left = er.async_get(hass).async_get_entity_id(
+        "event", DOMAIN, f"{DCT1_SERIAL}_transaction_event"
+    )
+    assert left is not None
+    await call(hass, dct1_entry, "start")
+    assert await runs(hass, {"device_id": new})
+    assert not await runs(hass, {"device_id": old})
+    assert not await runs(hass, {"entity_id": left})

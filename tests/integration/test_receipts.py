@@ -16,6 +16,7 @@ from pytest_homeassistant_custom_component.common import (
     async_capture_events,
     mock_restore_cache_with_extra_data,
 )
+from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 import voluptuous as vol
 
 from custom_components.dc_meter.archive import Archive, Link
@@ -28,8 +29,13 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import STATE_UNKNOWN
 from homeassistant.core import Context, HomeAssistant, State
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.exceptions import HomeAssistantError, Unauthorized
-from homeassistant.helpers import issue_registry as ir
+from homeassistant.exceptions import (
+    HomeAssistantError,
+    ServiceValidationError,
+    Unauthorized,
+)
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from simulators.car import Car
 from simulators.dct1 import SimulatedDct1
@@ -192,6 +198,88 @@ async def test_an_exchanged_meter_can_take_over_the_entry(
     assert dct1_entry.unique_id == "BY0000000000X"
     assert dct1_entry.state is ConfigEntryState.LOADED
     assert not issue_registry.issues
+
+
+async def replace_meter(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    setup: Setup,
+    dct1: SimulatedDct1,
+    issue_registry: ir.IssueRegistry,
+) -> tuple[str, str]:
+    """Replace a meter with a session "old" by one with a session "new"; returns their devices."""
+    await setup(entry)
+    await session(hass, entry, transaction_id="old")
+    old = device_of(hass, entry)
+    await hass.config_entries.async_unload(entry.entry_id)
+    dct1.exchange(serial_number="BY0000000000X")
+    await hass.config_entries.async_setup(entry.entry_id)
+    (issue,) = issue_registry.issues.values()
+    await fix(hass, issue, "confirm")
+    new = device_of(hass, entry)
+    await session(hass, entry, transaction_id="new")
+    return old, new
+
+
+async def test_a_replaced_meter_has_its_receipts_and_nothing_else(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    dct1: SimulatedDct1,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    """By its device they are found and exported; no transaction is begun, ended or looked at."""
+    devices = await replace_meter(hass, dct1_entry, setup, dct1, issue_registry)
+    for device, transaction_id in zip(devices, ("old", "new"), strict=True):
+        (receipt,) = await receipts(hass, device_id=device)
+        assert receipt["transaction_id"] == transaction_id
+        exported = await hass.services.async_call(
+            DOMAIN,
+            "export_receipts",
+            {"device_id": device, "format": "csv"},
+            blocking=True,
+            return_response=True,
+        )
+        assert exported is not None
+        assert exported["receipts"] == 1
+    for action in ("start", "stop", "get"):
+        with pytest.raises(ServiceValidationError) as refused:
+            await call(hass, dct1_entry, action, device_id=devices[0])
+        assert refused.value.translation_key == "meter_replaced"
+        assert refused.value.translation_placeholders == {
+            "replaced": DCT1_SERIAL,
+            "present": "BY0000000000X",
+        }
+    assert not (await call(hass, dct1_entry, "get"))["running"]
+
+
+async def test_the_device_of_a_replaced_meter_can_be_deleted(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    dct1: SimulatedDct1,
+    issue_registry: ir.IssueRegistry,
+    hass_ws_client: WebSocketGenerator,
+    socket_enabled: None,
+) -> None:
+    """With its entities, and not with its receipts; that of the present meter stays."""
+    old, new = await replace_meter(hass, dct1_entry, setup, dct1, issue_registry)
+    assert await async_setup_component(hass, "config", {})
+    client = await hass_ws_client(hass)
+    for device, deleted in ((old, True), (new, False)):
+        await client.send_json_auto_id(
+            {"type": "config/device_registry/remove", "device_id": device}
+        )
+        assert (await client.receive_json())["success"] is deleted
+    await hass.async_block_till_done()
+    assert device_of(hass, dct1_entry) == new
+    assert {
+        entity.device_id
+        for entity in er.async_entries_for_config_entry(
+            er.async_get(hass), dct1_entry.entry_id
+        )
+    } == {new}
+    assert len(await receipts(hass)) == 2
 
 
 async def test_a_meter_with_an_entry_takes_over_no_other(

@@ -17,11 +17,17 @@ from custom_components.dc_meter.metering.meter import Capability, TransactionReq
 from homeassistant.auth.models import User
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import Unauthorized
-from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
+from simulators.dct1 import SimulatedDct1
 from simulators.iem_dcr import IemDcrServer
 
-from .conftest import device_of, entity_of
+from .conftest import DCT1_SERIAL, device_of, entity_of
 from .test_actions import call
+from .test_receipts import replace_meter
 
 type Setup = Callable[[MockConfigEntry], Awaitable[None]]
 
@@ -102,6 +108,29 @@ async def test_a_card_finds_a_meter_and_its_entities(
         hass, meter_entry, "transaction"
     )
     assert "poll_duration" not in meter["entities"]
+
+
+async def test_a_replaced_meter_has_its_receipts_and_no_card(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    dct1: SimulatedDct1,
+    issue_registry: ir.IssueRegistry,
+    admin: Connect,
+) -> None:
+    """The card of the new one has only its own entities."""
+    old, new = await replace_meter(hass, dct1_entry, setup, dct1, issue_registry)
+    client = await admin()
+    (meter,) = await ask(client, "meters")
+    assert meter["device_id"] == new
+    assert meter["entities"]["power"] == entity_of(hass, dct1_entry, "power")
+    assert not [key for key in meter["entities"] if key.startswith(DCT1_SERIAL)]
+    for device, transaction_id in ((old, "old"), (new, "new")):
+        answer = await ask(client, "receipts", device_id=device)
+        (receipt,) = answer["receipts"]
+        assert receipt["transaction_id"] == transaction_id
+    code = await refusal(client, "subscribe_session", device_id=old)
+    assert code == "home_assistant_error"
 
 
 async def test_a_card_knows_where_a_tariff_text_is_shown(
