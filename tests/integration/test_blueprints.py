@@ -1,5 +1,6 @@
 """What blueprints do on the oldest Home Assistant, and what only a set clock shows."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -9,14 +10,19 @@ from typing import Any
 from freezegun.api import FrozenDateTimeFactory
 import pytest
 from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
     async_capture_events,
     async_fire_time_changed,
     async_mock_service,
 )
 
 from custom_components.dc_meter.const import DOMAIN
+from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT
 from homeassistant.core import HomeAssistant, SupportsResponse
 from homeassistant.setup import async_setup_component
+
+from .conftest import device_of
+from .test_actions import call
 
 BLUEPRINTS = Path(__file__).parents[2] / "blueprints" / "automation" / "dc_meter"
 
@@ -31,16 +37,17 @@ INPUTS: dict[str, dict[str, Any]] = {
 }
 """What each cannot do without."""
 
+type Make = Callable[..., Awaitable[None]]
+type Setup = Callable[[MockConfigEntry], Awaitable[None]]
+
 
 @pytest.fixture
-async def automation(
-    hass: HomeAssistant, config_dir: Path
-) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
+async def automation(hass: HomeAssistant, config_dir: Path) -> AsyncIterator[Make]:
     """Make an automation of a blueprint, with its defaults; it is off again afterwards."""
     hass.states.async_set("sensor.power", "0")
     shutil.copytree(BLUEPRINTS, config_dir / "blueprints" / "automation" / "dc_meter")
 
-    async def make(name: str) -> None:
+    async def make(name: str, **inputs: Any) -> None:
         assert await async_setup_component(
             hass,
             "automation",
@@ -50,7 +57,7 @@ async def automation(
                     "alias": name,
                     "use_blueprint": {
                         "path": f"dc_meter/{name}.yaml",
-                        "input": INPUTS[name],
+                        "input": INPUTS[name] | inputs,
                     },
                 }
             },
@@ -66,7 +73,7 @@ async def automation(
 @pytest.mark.parametrize("name", sorted(file.stem for file in BLUEPRINTS.iterdir()))
 async def test_a_blueprint_needs_no_more_than_it_asks_for(
     hass: HomeAssistant,
-    automation: Callable[[str], Awaitable[None]],
+    automation: Make,
     name: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -85,7 +92,7 @@ async def test_a_blueprint_needs_no_more_than_it_asks_for(
 
 async def test_a_statement_is_made_once_a_month_and_made_up_for(
     hass: HomeAssistant,
-    automation: Callable[[str], Awaitable[None]],
+    automation: Make,
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """On the first, for the month before, by local midnights; a first that was missed, later."""
@@ -133,3 +140,41 @@ async def test_a_statement_is_made_once_a_month_and_made_up_for(
         ("2026-12-01T00:00:00+01:00", "2027-01-01T00:00:00+01:00"),
         ("2027-03-01T00:00:00+01:00", "2027-04-01T00:00:00+02:00"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("unit", "watts"), [("mW", 1e-3), ("W", 1.0), ("kW", 1e3), ("MW", 1e6)]
+)
+async def test_a_low_power_is_low_in_any_unit(
+    hass: HomeAssistant,
+    automation: Make,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    unit: str,
+    watts: float,
+) -> None:
+    """At 50 kW the transaction goes on, at 50 W it is stopped; the limit is 100 W."""
+
+    def show(power_w: int) -> None:
+        hass.states.async_set(
+            "sensor.power", f"{power_w / watts:f}", {ATTR_UNIT_OF_MEASUREMENT: unit}
+        )
+
+    async def runs() -> bool:
+        return bool((await call(hass, dct1_entry, "get"))["running"])
+
+    await setup(dct1_entry)
+    show(50_000)
+    await automation(
+        "stop_on_low_power",
+        meter=device_of(hass, dct1_entry),
+        low_for={"milliseconds": 100},
+        patience={"milliseconds": 100},
+    )
+    await call(hass, dct1_entry, "start")
+    await asyncio.sleep(0.5)
+    assert await runs()
+    show(50)
+    async with asyncio.timeout(5):
+        while await runs():
+            await asyncio.sleep(0.05)

@@ -329,6 +329,29 @@ async def test_a_line_taken_during_the_search_ends_it(
     assert result["description_placeholders"]["settings"] == "57600 baud 8N1"
 
 
+async def test_a_line_is_searched_by_one_at_a_time(
+    hass: HomeAssistant, line: SerialLine
+) -> None:
+    """Two would change each other's settings; who comes second hears what is in force."""
+    await line.cut()
+    place = {"device": line.path}
+    first = await begin(hass, "dct1_search_serial", place)
+    while not async_get_connection_info(hass):
+        await asyncio.sleep(0.01)
+    second = await begin(hass, "dct1_search_serial", place)
+    assert second["errors"] == {"base": "line_in_use"}
+    assert second["description_placeholders"] == {
+        "holders": "–",
+        "settings": "9600 baud 8N1",
+    }
+    hass.config_entries.flow.async_abort(first["flow_id"])
+    while async_get_connection_info(hass):
+        await asyncio.sleep(0.01)
+    second = await answer(hass, second, place)
+    assert second["type"] is FlowResultType.SHOW_PROGRESS
+    hass.config_entries.flow.async_abort(second["flow_id"])
+
+
 async def test_a_port_that_serves_something_else_is_not_searched(
     hass: HomeAssistant, line: SerialLine
 ) -> None:
