@@ -130,7 +130,7 @@ class Selection:
     transaction_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-    """When the session ended, to the second; ``until`` itself does not count."""
+    """When its end was recorded, to the second; ``until`` itself does not count."""
 
     says: tuple[Mapping[str, str], ...] = ()
     """JSON paths into the body and texts: of each mapping, one path leads to its text."""

@@ -43,7 +43,7 @@ class Query:
     meter: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-    """The end of a session counts, to the second; ``until`` itself does not."""
+    """When the end was recorded counts, to the second; ``until`` itself does not."""
 
     verdict: Verdict | None = None
 
