@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from unittest.mock import patch
 
 from modbus_connection import ModbusSerialParams
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_socket import socket_allow_hosts
 
+from custom_components.dc_meter.config_flow import DcMeterConfigFlow
 from custom_components.dc_meter.const import DOMAIN
 from homeassistant.components.modbus import async_get_temporary_unit
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
@@ -102,6 +104,16 @@ async def submit(
     answer = await hass.config_entries.flow.async_configure(result["flow_id"], form)
     await hass.async_block_till_done(wait_background_tasks=True)
     return answer
+
+
+def test_progress_is_shown_once_for_each_percent() -> None:
+    """Each update goes to whoever has the page open."""
+    flow, shown = DcMeterConfigFlow(), list[float]()
+    with patch.object(flow, "async_update_progress", shown.append):
+        show = flow._show_progress()  # noqa: SLF001, a search has other numbers each time
+        for share in (0.101, 0.102, 0.109, 0.11, 0.5, 0.5):
+            show(share)
+    assert shown == [0.1, 0.11, 0.5]
 
 
 async def test_a_dct1_on_a_serial_port(hass: HomeAssistant, line: SerialLine) -> None:

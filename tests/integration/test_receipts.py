@@ -125,6 +125,36 @@ async def test_the_first_key_is_trusted_until_the_label_confirms_it(
     assert key.attributes["trust"] == "label"
 
 
+@pytest.mark.parametrize(
+    ("is_there", "errors"),
+    [(False, {"label_key": "not_loaded"}), (True, {"base": "archive_unusable"})],
+    ids=["meter away", "archive fails"],
+)
+async def test_a_label_that_cannot_be_taken_is_typed_again_later(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    is_there: bool,
+    errors: dict[str, str],
+) -> None:
+    """The form says why, and the options stay as they were."""
+    await setup(dct1_entry)
+    key = hass.states.get(entity_of(hass, dct1_entry, "public_key"))
+    assert key is not None
+    before = dict(dct1_entry.options)
+    if is_there:
+        hass.data[ARCHIVE].close()
+    else:
+        await hass.config_entries.async_unload(dct1_entry.entry_id)
+    result = await hass.config_entries.options.async_init(dct1_entry.entry_id)
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"],
+        {**dct1_entry.options, "economy": {}, "label_key": key.state},
+    )
+    assert result["errors"] == errors
+    assert dict(dct1_entry.options) == before
+
+
 async def test_receipts_with_another_key_are_invalid_until_its_owner_accepts_it(
     hass: HomeAssistant,
     dct1_entry: MockConfigEntry,
