@@ -215,7 +215,7 @@ ENGLISH = Words(
         Objection.IDENTIFICATION_LEVEL: "The user's identification failed.",
         Objection.NOT_A_TRANSACTION: "The meter did not count it as a transaction.",
         Objection.OTHER_METER: "Begin and end are from two meters.",
-        Objection.OTHER_USER: "Begin and end name two users.",
+        Objection.OTHER_USER: "Begin and end name two users, or the receipt another than the one it was started for.",
         Objection.LIVE_REGISTER_DIFFERS: "The register read beside the receipt differs from the signed one.",
     },
     caveats={
@@ -332,7 +332,7 @@ GERMAN = Words(
         Objection.IDENTIFICATION_LEVEL: "Die Identifizierung des Nutzers ist gescheitert.",
         Objection.NOT_A_TRANSACTION: "Der Zähler hat es nicht als Ladevorgang gezählt.",
         Objection.OTHER_METER: "Beginn und Ende stammen von zwei Zählern.",
-        Objection.OTHER_USER: "Beginn und Ende nennen zwei Nutzer.",
+        Objection.OTHER_USER: "Beginn und Ende nennen zwei Nutzer, oder der Beleg einen anderen als den, für den gestartet wurde.",
         Objection.LIVE_REGISTER_DIFFERS: "Der neben dem Beleg gelesene Zählerstand weicht vom signierten ab.",
     },
     caveats={
