@@ -30,6 +30,7 @@ from custom_components.dc_meter.metering.dct1 import (
 from custom_components.dc_meter.metering.dct1_block import ENERGY_LENGTH
 from custom_components.dc_meter.metering.ecdsa import DCT1_256_BIT, DCT1_384_BIT
 from custom_components.dc_meter.metering.errors import (
+    LineBusyError,
     MeterUnreachableError,
     UnexpectedAnswerError,
     UnsupportedError,
@@ -44,7 +45,7 @@ from custom_components.dc_meter.metering.meter import (
     TransactionRequest,
 )
 from custom_components.dc_meter.metering.turn import Turn
-from custom_components.dc_meter.metering.verdict import Receipt, Verdict, judge
+from custom_components.dc_meter.metering.verdict import Reason, Receipt, Verdict, judge
 from simulators.car import Car
 from simulators.dct1 import SignatureType, SimulatedDct1, WordOrder
 from simulators.line import SerialLine, TcpGateway
@@ -864,6 +865,75 @@ async def test_a_reading_waits_for_a_slow_signature(connect: Connect) -> None:
     simulated.delay(block_s=0)
     assert (await bench.meter.read()).energy_import_wh == 446_540
     await begin
+
+
+async def test_a_busy_line_says_nothing_of_the_meter(connect: Connect) -> None:
+    """A reading that had no turn leaves the link, and who is known to be there, as they are."""
+    simulated = SimulatedDct1(import_wh=446_540, block_delay_s=2)
+    bench = await connect(simulated)
+    await bench.meter.identify()
+    begin = asyncio.create_task(bench.meter.begin(REQUEST))
+    await asyncio.sleep(0.1)
+    with pytest.raises(LineBusyError):
+        await bench.meter.read()
+    await begin
+    simulated.delay(block_s=0)
+    with patch.object(bench.connection, "disconnect") as disconnect:
+        assert (await bench.meter.read()).energy_import_wh == 446_540
+    disconnect.assert_not_called()
+
+
+class Altered(SimulatedDct1):
+    """A DCT1 whose block comes with one bit of its signature changed so many times."""
+
+    alterations = 0
+
+    @override
+    async def read_input_registers(
+        self, address: int, count: int
+    ) -> list[int] | ExcCodes:
+        words = await super().read_input_registers(address, count)
+        if self.alterations and address == 0x0800 and isinstance(words, list):
+            self.alterations -= 1
+            words[-1] ^= 1
+        return words
+
+
+@pytest.mark.parametrize(
+    ("alterations", "verdict"), [(1, Verdict.VALID), (FOREVER, Verdict.INVALID)]
+)
+async def test_a_block_that_comes_altered_is_asked_for_once_more(
+    connect: Connect, alterations: int, verdict: Verdict
+) -> None:
+    """What the meter signed it can say again; what stays altered is kept as it is."""
+    simulated = Altered(import_wh=446_540)
+    bench = await connect(simulated)
+    await bench.meter.identify()
+    simulated.alterations = alterations
+    signed = (await bench.meter.begin(REQUEST)).signed_value
+    simulated.alterations = 0
+    end = (await bench.meter.end()).signed_value
+    assert end is not None
+    judgement = judge(Receipt(begin=signed, end=end), trusted_key=end.public_key)
+    assert judgement.verdict is verdict
+
+
+async def test_a_meter_with_another_key_says_so_in_what_it_signs(
+    connect: Connect,
+) -> None:
+    """That its key was changed, not that its signature is false."""
+    simulated = SimulatedDct1(import_wh=446_540)
+    bench = await connect(simulated)
+    identity = await bench.meter.identify()
+    begin = (await bench.meter.begin(REQUEST)).signed_value
+    simulated.exchange(new_key=True)
+    end = (await bench.meter.end()).signed_value
+    assert end is not None
+    assert end.public_key != identity.public_key
+    judgement = judge(
+        Receipt(begin=begin, end=end), trusted_key=identity.public_key or ""
+    )
+    assert judgement.reason is Reason.KEY_CHANGED
 
 
 async def test_a_meter_lost_while_it_signs_is_missed_at_once(connect: Connect) -> None:

@@ -33,6 +33,7 @@ from .ecdsa import (
     verify,
 )
 from .errors import (
+    LineBusyError,
     MeterUnreachableError,
     UnexpectedAnswerError,
     UnsupportedError,
@@ -176,6 +177,7 @@ class Dct1:
 
         self._identity: MeterIdentity | None = None
         self._scheme: SignatureScheme | None = None
+        self._public_key: PublicKey | None = None
         self._signature_genuine: bool | None = None
         self._word_order: WordOrder = "big"
         self._word_order_confirmed = False
@@ -226,21 +228,19 @@ class Dct1:
             raise UnexpectedAnswerError(error=f"signature type {signature_type}")
         scheme = self._scheme = _SIGNATURE_TYPES[signature_type]
         public_key = None if scheme is None else await self._read_public_key(scheme)
+        self._public_key = public_key
 
         data = await self._read_block()
         self._energy_pace = EnergyPace(self._durations_s[self._whole_block.name])
         self._word_order_confirmed = False
         await self._settle_word_order(data)
         block = SignedBlock.parse(data[:BLOCK_LENGTH], word_order=self._word_order)
-        if scheme is not None and public_key is not None:
-            self._signature_genuine = verify(
-                data[:BLOCK_LENGTH], data[BLOCK_LENGTH:], public_key, scheme
-            )
+        self._signature_genuine = self._is_genuine(data)
         self._identity = MeterIdentity(
             manufacturer="Carlo Gavazzi",
             model=block.model,
             serial_number=block.serial_number,
-            public_key=None if public_key is None else public_key.point.hex().upper(),
+            public_key=None if public_key is None else _shown(public_key),
             public_key_form=None if public_key is None else public_key.form,
             signing_method=None if scheme is None else scheme.name,
         )
@@ -263,6 +263,8 @@ class Dct1:
                 partial(self._read_values, _now() + LINE_PATIENCE_S),
                 1 if self._lost_readings else 2,
             )
+        except LineBusyError:
+            raise
         except MeterUnreachableError:
             self._doubt()
             self._lost_readings += 1
@@ -457,9 +459,35 @@ class Dct1:
             little=blocks["little"].voltage_v,
         )
 
-    async def _snapshot(self) -> Snapshot:
+    def _is_genuine(self, data: bytes) -> bool | None:
+        """Tell whether a block was signed with the key last read; None of a meter that signs none."""
+        if self._scheme is None or self._public_key is None:
+            return None
+        return verify(
+            data[:BLOCK_LENGTH], data[BLOCK_LENGTH:], self._public_key, self._scheme
+        )
+
+    async def _read_proof(self) -> bytes:
+        """Read block and signature; once more when they do not fit, and then the key as well.
+
+        What came altered the meter can say again. What it signs with another key says so.
+        """
         await self._read_live()  # as in identify: a meter that is gone costs no seconds
         data = await self._read_block()
+        if self._scheme is None or self._is_genuine(data):
+            return data
+        data = await self._read_block()
+        if not self._is_genuine(data):
+            with suppress(MeterUnreachableError, UnexpectedAnswerError):
+                self._public_key = await self._read_public_key(self._scheme)
+        return data
+
+    async def _snapshot(self) -> Snapshot:
+        try:
+            data = await self._read_proof()
+        except MeterUnreachableError:
+            self._doubt()
+            raise
         block = SignedBlock.parse(data[:BLOCK_LENGTH], word_order=self._word_order)
         self._take(block)
         energy_import_wh, energy_export_wh = self._directed(self._energy)
@@ -471,13 +499,13 @@ class Dct1:
         )
 
     def _signed_value(self, data: bytes) -> SignedMeterValue | None:
-        if self._scheme is None:
+        if self._scheme is None or self._public_key is None:
             return None
         return SignedMeterValue(
             signed_meter_data=b64encode(data).decode(),
             signing_method=self._scheme.name,
             encoding_method="",
-            public_key=self.identity.public_key or "",
+            public_key=_shown(self._public_key),
         )
 
     async def _read_values(self, turn_until: float) -> _Live:
@@ -503,7 +531,7 @@ class Dct1:
 
     @asynccontextmanager
     async def _turn_by(self, until: float) -> AsyncIterator[None]:
-        """Hold the line, if it can be had by then. Raises ``MeterUnreachableError``."""
+        """Hold the line, if it can be had by then. Raises ``LineBusyError``."""
         async with AsyncExitStack() as turns:
             try:
                 async with asyncio.timeout_at(until):
@@ -511,7 +539,7 @@ class Dct1:
                     await turns.enter_async_context(self._turn)
             except TimeoutError as err:
                 self._errors.add("busy")
-                raise MeterUnreachableError(error="its line is busy") from err
+                raise LineBusyError(error="its line is busy") from err
             yield
 
     async def _read_energy(self, live: _Live) -> None:
@@ -670,7 +698,11 @@ def _fits(block: SignedBlock, live_voltage_v: Decimal) -> bool:
     if live_voltage_v == 0:
         return block.possible
     tolerance_v = 20 + max(abs(live_voltage_v), abs(block.voltage_v)) / 2
-    return abs(live_voltage_v - block.voltage_v) <= tolerance_v
+    return block.possible and abs(live_voltage_v - block.voltage_v) <= tolerance_v
+
+
+def _shown(public_key: PublicKey) -> str:
+    return public_key.point.hex().upper()
 
 
 def _bytes(words: list[int]) -> bytes:

@@ -40,6 +40,10 @@ class MeterUnreachableError(MeterError):
     message = "The meter does not answer: {error}"
 
 
+class LineBusyError(MeterUnreachableError):
+    """Not asked: whoever has the line keeps it for too long. It says nothing of the meter."""
+
+
 class UnexpectedAnswerError(MeterError):
     """An answer came, and it is not one this meter is known to give."""
 
