@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 import platform
+import signal
 import sys
 import time
 
@@ -40,6 +41,8 @@ def main() -> int:
         help=f"this question, or several: {', '.join(QUESTIONS)}",
     )
     options = parser.parse_args()
+    # As Ctrl-C does: what was started is ended.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     results = asyncio.run(ask(options.only or QUESTIONS, quick=options.quick))
     print(table(results))
     if options.json is not None:

@@ -4,6 +4,7 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
+from math import ceil, floor, inf
 from statistics import median
 
 from .home import dct1, home, modbus_yaml
@@ -15,29 +16,40 @@ NEAR_S = 0.025
 SHOWN = ("voltage", "current", "power", "energy_import", "energy_export")
 
 
-def slots(times: Sequence[float]) -> list[tuple[int, float]]:
-    """Return of each reading the second it belongs to, and how far it is from its slot.
+type Window = Sequence[float]
+"""From when to when readings were watched for."""
 
-    Slots are a second apart; the readings themselves tell their phase.
+
+def off_slot(times: Sequence[float], window: Window) -> list[float]:
+    """Return for each second of a window how far from its slot it was read; never is infinite.
+
+    Slots are a second apart; the readings themselves tell their phase. Of seconds that begin
+    before the window or end after it nothing is said.
     """
+    began, ended = window
+    if not times:
+        return [inf] * int(ended - began)
     since = [at - times[0] for at in times]
     phase = median(one - round(one) for one in since)
+    off: dict[int, float] = {}
+    for one in since:
+        second = round(one - phase)
+        off[second] = min(abs(one - phase - second), off.get(second, inf))
+    first, last = (at - times[0] - phase for at in (began, ended))
     return [
-        (round(one - phase), abs(one - phase - round(one - phase))) for one in since
+        off.get(second, inf) for second in range(ceil(first + 0.5), floor(last + 0.5))
     ]
 
 
-def near_percent(times: Sequence[float]) -> float:
+def near_percent(times: Sequence[float], window: Window) -> float:
     """Return how many of a hundred seconds had a reading within 25 ms of its slot."""
-    found = slots(times)
-    seconds = found[-1][0] - found[0][0] + 1
-    return 100 * len({second for second, off in found if off <= NEAR_S}) / seconds
+    off = off_slot(times, window)
+    return 100 * sum(one <= NEAR_S for one in off) / len(off)
 
 
-def missed(times: Sequence[float]) -> int:
+def missed(times: Sequence[float], window: Window) -> int:
     """Return how many seconds had no reading."""
-    found = slots(times)
-    return found[-1][0] - found[0][0] + 1 - len({second for second, _ in found})
+    return off_slot(times, window).count(inf)
 
 
 def shown_after_ms(
@@ -78,9 +90,10 @@ async def ask(*, quick: bool) -> list[Result]:
             await one.watch(entity_ids)
         before = four.traffic
         await asyncio.sleep(duration_s)
-        written = (await ours.seen())["written_at"]
-        yaml_written = (await yaml.seen())["written_at"]
+        seen, yaml_seen = await ours.seen(), await yaml.seen()
         busy = four.traffic - before
+    written, yaml_written = seen["written_at"], yaml_seen["written_at"]
+    window, yaml_window = seen["window"], yaml_seen["window"]
     energies = [written[meter.entities["energy_import"]] for meter in meters]
     peer = yaml_written["sensor.yaml_1_energy_import"]
     shown = shown_after_ms(
@@ -97,16 +110,16 @@ async def ask(*, quick: bool) -> list[Result]:
         results += [
             Result.of(
                 f"{name}: seconds with a reading within 25 ms of its slot, worst meter",
-                [min(near_percent(times) for times in found)],
+                [min(near_percent(times, window) for times in found)],
                 "%",
-                peer=[near_percent(peer)],
+                peer=[near_percent(peer, yaml_window)],
                 must=Must(at="least", bound=99),
             ),
             Result.of(
                 f"{name}: seconds without a reading, of {duration_s}",
-                [sum(missed(times) for times in found)],
+                [sum(missed(times, window) for times in found)],
                 "",
-                peer=[missed(peer)],
+                peer=[missed(peer, yaml_window)],
                 must=Must(bound=0),
             ),
         ]

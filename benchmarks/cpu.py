@@ -2,8 +2,10 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from statistics import median
 import time
+from typing import Any
 
 from .home import Home, bare_yaml, dct1, home, iem_dcr, modbus_yaml, rest_yaml
 from .result import Must, Result
@@ -15,6 +17,12 @@ SPARING = {"recording": "economical", "economy": {}}
 
 SETTLE_S = 30
 """What Home Assistant does after its start is done by then."""
+
+
+def readings_per_s(seen: dict[str, Any]) -> float:
+    """Return how often a meter was read, of those that were watched."""
+    written, (began, ended) = seen["written_at"].values(), seen["window"]
+    return float(sum(map(len, written)) / len(written) / (ended - began))
 
 
 async def ask(*, quick: bool) -> list[Result]:
@@ -55,10 +63,13 @@ async def ask(*, quick: bool) -> list[Result]:
             )
         ]
         homes = [empty, *dct1_homes, *iem_dcr_homes]
-        for line in lines:
-            await of_dct1.add_dct1(line, line.meters[0])
-        for server in servers:
-            await of_iem_dcr.add_iem_dcr(server)
+        shown = [
+            [(await add()).entities["energy_import"] for add in adding]
+            for adding in (
+                [partial(of_dct1.add_dct1, line, line.meters[0]) for line in lines],
+                [partial(of_iem_dcr.add_iem_dcr, server) for server in servers],
+            )
+        ]
         for line in sparing_lines:
             await sparing_dct1.choose(
                 await sparing_dct1.add_dct1(line, line.meters[0]), **SPARING
@@ -68,6 +79,13 @@ async def ask(*, quick: bool) -> list[Result]:
                 await sparing_iem_dcr.add_iem_dcr(server), advanced={}, **SPARING
             )
         await asyncio.sleep(SETTLE_S)
+        # What records economically does not show each reading.
+        for (ours, _, *others), entity_ids in zip(
+            (dct1_homes, iem_dcr_homes), shown, strict=True
+        ):
+            await ours.watch(entity_ids)
+            for one, name in zip(others, ("yaml", "bare"), strict=True):
+                await one.watch(f"sensor.{name}_{n}_energy_import" for n in numbers)
         spent: dict[int, list[tuple[float, float]]] = {one.pid: [] for one in homes}
         simulators = []
         for _ in range(runs):
@@ -77,6 +95,11 @@ async def ask(*, quick: bool) -> list[Result]:
             for one, (whole, loop) in zip(homes, began, strict=True):
                 spent[one.pid].append((one.cpu_s() - whole, one.loop_cpu_s() - loop))
             simulators.append((time.process_time() - simulated) / run_s * 100)
+        readings = {
+            one.pid: readings_per_s(await one.seen())
+            for ours, _, *others in (dct1_homes, iem_dcr_homes)
+            for one in (ours, *others)
+        }
 
     def per_meter(one: Home, which: int) -> list[float]:
         """Return the milliseconds of a second, without those of who has no meters."""
@@ -107,7 +130,16 @@ async def ask(*, quick: bool) -> list[Result]:
                 per_meter(sparing, 0),
                 "ms/s",
                 peer=per_meter(theirs, 0),
-            )
+            ),
+            Result.of(
+                name.format("readings shown"),
+                [readings[ours.pid]],
+                "1/s",
+                peer=[readings[theirs.pid]],
+                limit=readings[bare.pid],
+                # Who reads less costs less.
+                must=Must(at="least", bound=0.99),
+            ),
         ]
 
     return [

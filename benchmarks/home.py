@@ -116,21 +116,18 @@ class Home(HomeAssistant):
         async with self.client.socket() as socket:
             return await find_meter(socket, serial_number, serial_number)
 
-    async def entry_of(self, meter: Meter) -> str:
-        """Return the config entry of a meter."""
-        entries = await self.client.get(
+    async def entry_of(self, meter: Meter) -> dict[str, Any]:
+        """Return the config entry of a meter: its ``entry_id``, its ``state``."""
+        entries: list[dict[str, Any]] = await self.client.get(
             f"/api/config/config_entries/entry?domain={DOMAIN}"
         )
-        return next(
-            str(entry["entry_id"])
-            for entry in entries
-            if meter.serial_number in entry["title"]
-        )
+        return next(entry for entry in entries if meter.serial_number in entry["title"])
 
     async def choose(self, meter: Meter, **options: Any) -> None:
         """Change the options of a meter, as a user does."""
         path = "/api/config/config_entries/options/flow"
-        flow = await self.client.post(path, handler=await self.entry_of(meter))
+        entry = await self.entry_of(meter)
+        flow = await self.client.post(path, handler=entry["entry_id"])
         done = await self.client.post(f"{path}/{flow['flow_id']}", **options)
         if done["type"] != "create_entry":
             raise RefusedError(f"the options came back: {done}")

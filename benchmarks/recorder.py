@@ -9,8 +9,9 @@ import time
 
 from demo.meters import Meter
 
-from .home import Home, car, dct1, home
+from .home import Home, car, dct1, home, iem_dcr
 from .result import Must, Result
+from .start_stop import act
 from .wire import WatchedLine
 
 SETTLE_S = 10
@@ -19,6 +20,9 @@ COMMIT_S = 8
 
 VALUES = ("power", "voltage", "current", "energy_import")
 """What changes each second while a car charges."""
+
+NONE = Must(bound=0, each=True)
+EACH_CHANGE = Must(bound=1, of="limit", each=True)
 
 
 def rows(where: Home, meter: Meter, since: float, until: float) -> int:
@@ -35,13 +39,14 @@ def rows(where: Home, meter: Meter, since: float, until: float) -> int:
 
 
 async def ask(*, quick: bool) -> list[Result]:
-    """Let four meters run side by side, each with a car of its own or none."""
+    """Let meters run side by side, each with a car of its own or none."""
     runs, run_s = (1, 45) if quick else (3, 120)
     async with AsyncExitStack() as stack:
         cars = {
             "idle": car(plugged=False),
             "plugged": car(charging=False),
             "charging": car(),
+            "charging in a transaction": car(),
             "charging economically": car(),
         }
         lines = {
@@ -50,11 +55,18 @@ async def ask(*, quick: bool) -> list[Result]:
             )
             for number, (name, its_car) in enumerate(cars.items(), 1)
         }
+        servers = {
+            f"{name} IEM-DCR": await stack.enter_async_context(iem_dcr(number, its_car))
+            for number, (name, its_car) in enumerate(
+                (("idle", car(plugged=False)), ("charging", car())), 1
+            )
+        }
         where = await stack.enter_async_context(home())
         meters = {
             name: await where.add_dct1(line, line.meters[0])
             for name, line in lines.items()
-        }
+        } | {name: await where.add_iem_dcr(server) for name, server in servers.items()}
+        await act(where, meters["charging in a transaction"], "start")
         await where.choose(
             meters["charging economically"],
             low_side_sensing=True,
@@ -74,27 +86,47 @@ async def ask(*, quick: bool) -> list[Result]:
             "recorder: a DCT1, no car there",
             hourly["idle"],
             "rows/h",
-            must=Must(bound=0),
+            must=NONE,
+        ),
+        Result.of(
+            "recorder: an IEM-DCR, no car there",
+            hourly["idle IEM-DCR"],
+            "rows/h",
+            must=NONE,
         ),
         Result.of(
             "recorder: a DCT1, a car there whose voltage moves",
             hourly["plugged"],
             "rows/h",
             limit=3600,
-            must=Must(bound=1, of="limit"),
+            must=EACH_CHANGE,
         ),
         Result.of(
             "recorder: a DCT1, charging; limit: a row for each change and second",
             hourly["charging"],
             "rows/h",
             limit=3600 * len(VALUES),
-            must=Must(bound=1, of="limit"),
+            must=EACH_CHANGE,
         ),
         Result.of(
-            "recorder: a DCT1, charging economically; limit: the line above",
+            "recorder: an IEM-DCR, charging; the same limit",
+            hourly["charging IEM-DCR"],
+            "rows/h",
+            limit=3600 * len(VALUES),
+            must=EACH_CHANGE,
+        ),
+        Result.of(
+            "recorder: a DCT1, charging in a transaction, whose energy is one value more",
+            hourly["charging in a transaction"],
+            "rows/h",
+            limit=3600 * (len(VALUES) + 1),
+            must=EACH_CHANGE,
+        ),
+        Result.of(
+            "recorder: a DCT1, charging economically; limit: every change",
             hourly["charging economically"],
             "rows/h",
             limit=median(hourly["charging"]),
-            must=Must(bound=0.1, of="limit"),
+            must=Must(bound=0.1, of="limit", each=True),
         ),
     ]

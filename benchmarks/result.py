@@ -13,6 +13,8 @@ class Must:
     at: Literal["most", "least"] = "most"
     bound: float
     of: Literal["peer", "limit"] | None = None
+    each: bool = False
+    """Whether every run keeps it, not only the one in the middle."""
 
     def holds(self, result: Result) -> bool:
         """Tell whether a result keeps the bound; what is missing keeps none."""
@@ -20,12 +22,15 @@ class Must:
         if basis is None:
             return False
         bound = self.bound * basis
-        return result.value <= bound if self.at == "most" else result.value >= bound
+        if self.at == "most":
+            return (result.high if self.each else result.value) <= bound
+        return (result.low if self.each else result.value) >= bound
 
     def __str__(self) -> str:
         """Write it as the table and the JSON have it."""
         sign = "<=" if self.at == "most" else ">="
-        return f"{sign} {self.bound:g}" + (f" of {self.of}" if self.of else "")
+        of = f" of {self.of}" if self.of else ""
+        return f"{sign} {self.bound:g}{of}{', each' if self.each else ''}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import batched
 import time
+from typing import Any
 
 from .cadence import missed
 from .home import Home, dct1, home, iem_dcr, rest_yaml
@@ -40,6 +41,13 @@ class Memory:
         return cls(process_mb=where.memory_mb(), in_use_mb=await where.in_use_mb())
 
 
+def left_out_percent(seen: dict[str, Any]) -> float:
+    """Return how many of a hundred seconds of all meters had no reading."""
+    written, (began, ended) = seen["written_at"].values(), seen["window"]
+    left_out = sum(missed(times, seen["window"]) for times in written)
+    return float(100 * left_out / len(written) / (ended - began))
+
+
 async def ask(*, quick: bool) -> list[Result]:
     """Set all of them up and watch them, beside another that reads the IEM-DCR with rest sensors."""
     duration_s = 60 if quick else 1800
@@ -55,9 +63,9 @@ async def ask(*, quick: bool) -> list[Result]:
             for number in range(1, IEM_DCRS + 1)
         ]
         where = await stack.enter_async_context(home())
-        peer = await stack.enter_async_context(home(rest_yaml(servers)))
         await asyncio.sleep(SETTLE_S)
-        empty_mb = where.memory_mb()
+        empty = await Memory.of(where)
+        peer = await stack.enter_async_context(home(rest_yaml(servers)))
         began = time.monotonic()
         meters = []
         for some in batched(servers, AT_ONCE, strict=False):
@@ -72,34 +80,69 @@ async def ask(*, quick: bool) -> list[Result]:
         before, peer_before = await Memory.of(where), await Memory.of(peer)
         await asyncio.sleep(CALM_S)
         await where.watch((one.entities["energy_import"] for one in meters), loop=True)
-        cpu_s, simulated_s = where.cpu_s(), time.process_time()
+        await peer.watch(
+            (
+                f"sensor.yaml_{number}_energy_import"
+                for number in range(1, IEM_DCRS + 1)
+            ),
+            loop=True,
+        )
+        cpu_s, simulated_s = [where.cpu_s(), peer.cpu_s()], time.process_time()
         await asyncio.sleep(duration_s)
-        cores = (where.cpu_s() - cpu_s) / duration_s
+        cores, peer_cores = (
+            (one.cpu_s() - before_s) / duration_s
+            for one, before_s in zip((where, peer), cpu_s, strict=True)
+        )
         simulators = (time.process_time() - simulated_s) / duration_s
-        seen = await where.seen()
-        await where.watch([])  # what the probe has seen is not the integration's
+        seen, peer_seen = await where.seen(), await peer.seen()
+        for one in (where, peer):
+            await one.watch([])  # what the probe has seen is not the integration's
         after, peer_after = await Memory.of(where), await Memory.of(peer)
     name = f"{IEM_DCRS} IEM-DCR and {DCT1S} DCT1 on {LINES} lines:"
-    left_out = sum(missed(times) for times in seen["written_at"].values())
-    lags_ms = [lag_s * 1000 for lag_s in seen["lags_s"]]
+    lags_ms, peer_lags_ms = (
+        [lag_s * 1000 for lag_s in one["lags_s"]] for one in (seen, peer_seen)
+    )
     growth = f"{name} growth in {duration_s / 60:g} minutes"
     return [
         Result.of(
             f"{name} event loop late, p99",
             [percentile(lags_ms, 99)],
             "ms",
+            peer=[percentile(peer_lags_ms, 99)],
             must=Must(bound=50),
         ),
-        Result.of(f"{name} event loop late, most", [max(lags_ms)], "ms"),
         Result.of(
-            f"{name} CPU of Home Assistant", [cores], "cores", must=Must(bound=1)
+            f"{name} event loop late, most",
+            [max(lags_ms)],
+            "ms",
+            peer=[max(peer_lags_ms)],
+        ),
+        Result.of(
+            f"{name} CPU of Home Assistant",
+            [cores],
+            "cores",
+            peer=[peer_cores],
+            must=Must(bound=1),
         ),
         Result.of(f"{name} CPU of the simulators", [simulators], "cores"),
         Result.of(
             f"{name} memory per meter",
-            [(set_up_mb - empty_mb) / METERS],
+            [(set_up_mb - empty.process_mb) / METERS],
             "MB",
             must=Must(bound=1),
+        ),
+        Result.of(
+            f"{name} memory in use per meter, once all that is kept for a while is full",
+            [(before.in_use_mb - empty.in_use_mb) / METERS],
+            "MB",
+            peer=[(peer_before.in_use_mb - empty.in_use_mb) / IEM_DCRS],
+            must=Must(bound=1),
+        ),
+        Result.of(
+            f"{name} memory of the process per meter by then",
+            [(before.process_mb - empty.process_mb) / METERS],
+            "MB",
+            peer=[(peer_before.process_mb - empty.process_mb) / IEM_DCRS],
         ),
         Result.of(
             f"{growth}: memory in use",
@@ -118,9 +161,10 @@ async def ask(*, quick: bool) -> list[Result]:
             limit=before.process_mb,
         ),
         Result.of(
-            f"{name} readings left out, of a hundred",
-            [100 * left_out / METERS / duration_s],
+            f"{name} seconds without a reading, of a hundred",
+            [left_out_percent(seen)],
             "%",
+            peer=[left_out_percent(peer_seen)],
         ),
         Result.of(f"{name} set-up of all of them", [set_up_s], "s"),
     ]

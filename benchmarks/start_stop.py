@@ -17,7 +17,7 @@ PAUSE_S = 1.3
 SIGNATURE_S = 0.25
 """What the IEM-DCR takes to sign at the end."""
 
-BESIDE = Must(bound=60)
+BESIDE = Must(bound=60, each=True)
 
 
 async def act(where: Home, meter: Meter, action: str) -> float:

@@ -82,6 +82,8 @@ class WatchedLine(SerialLine):
             send(chunk)
 
         await super()._transmit(frame, note)
+        if not sent_at:
+            return
         self.answered_at.append(sent_at)
         self.busy.append((self._heard_at, sent_at))
         took_s = sent_at - self._heard_at + self.silence_s

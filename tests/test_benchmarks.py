@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from benchmarks.cadence import missed, near_percent, shown_after_ms
+from benchmarks.line_capacity import longest_s
 from benchmarks.result import Must, Result, percentile, table
 from benchmarks.wire import OURS, YAML, WatchedLine
 
@@ -25,6 +26,9 @@ ROOT = Path(__file__).parent.parent
         (Must(bound=0.8, of="peer"), 0, None, None, False),
         (Must(at="least", bound=0.85, of="limit"), 17, None, 20, True),
         (Must(at="least", bound=0.85, of="limit"), 16, 1, 20, False),
+        (Must(bound=6, each=True), 5, None, None, True),
+        (Must(bound=5, each=True), 5, None, None, False),
+        (Must(at="least", bound=5, each=True), 5, None, None, False),
     ],
 )
 def test_a_number_is_held_against_its_bound(
@@ -58,15 +62,24 @@ def test_a_percentile_is_a_value_that_was_measured(percent: float, value: int) -
 def test_readings_are_held_against_their_slots() -> None:
     """One comes late, one not at all."""
     times = [10.4, 11.41, 12.4, 13.45, 15.4, 16.39, 17.4, 18.4, 19.4]
-    assert missed(times) == 1
-    assert near_percent(times) == 80
+    assert missed(times, (9.8, 20.0)) == 1
+    assert near_percent(times, (9.8, 20.0)) == 80
 
 
 def test_readings_that_drift_are_late_and_lost() -> None:
     """As those of who waits a second after each."""
     times = [1.1 * number for number in range(101)]
-    assert missed(times) == 10
-    assert near_percent(times) < 10
+    assert missed(times, (-0.5, 110.5)) == 10
+    assert near_percent(times, (-0.5, 110.5)) < 10
+
+
+def test_a_meter_that_falls_silent_is_missed_until_the_end() -> None:
+    """And one that never spoke in every second."""
+    times = [10.4, 11.4, 12.4]
+    assert missed(times, (9.0, 20.0)) == 7
+    assert near_percent(times, (9.0, 20.0)) == 30
+    assert missed([], (9.0, 20.0)) == 11
+    assert longest_s(times, (9.0, 20.0)) == pytest.approx(7.6)
 
 
 def test_a_state_belongs_to_the_answer_before_it() -> None:

@@ -10,7 +10,11 @@ import aiohttp
 from modbus_connection import ModbusSerialParams, ModbusUnit
 
 from homeassistant.components.modbus import async_get_temporary_unit
-from homeassistant.components.sensor import SensorDeviceClass, SensorEntity
+from homeassistant.components.sensor import (
+    SensorDeviceClass,
+    SensorEntity,
+    SensorStateClass,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.entity_platform import AddEntitiesCallback
@@ -48,8 +52,8 @@ async def read_dct1(unit: ModbusUnit) -> Values:
 
 
 async def read_iem_dcr(session: aiohttp.ClientSession, url: str) -> Values:
-    """Ask for the one node, on a connection that is used once."""
-    async with session.get(url, headers={"Connection": "close"}) as response:
+    """Ask for the one node, on a connection that is kept."""
+    async with session.get(url) as response:
         told = json.loads(await response.read())
     registers = {entry["RI"]: entry["RV"] for entry in told["RD"] if "RI" in entry}
     return {
@@ -111,6 +115,11 @@ class BareSensor(CoordinatorEntity[DataUpdateCoordinator[Values]], SensorEntity)
         self._attr_name = f"{coordinator.name}_{key}"
         self._attr_unique_id = self._attr_name
         self._attr_device_class, self._attr_native_unit_of_measurement = SHOWN[key]
+        self._attr_state_class = (
+            SensorStateClass.TOTAL
+            if self._attr_device_class is SensorDeviceClass.ENERGY
+            else SensorStateClass.MEASUREMENT
+        )
 
     @property
     @override

@@ -8,7 +8,12 @@ import time
 
 import voluptuous as vol
 
-from homeassistant.const import ATTR_ENTITY_ID, EVENT_STATE_CHANGED
+from homeassistant.const import (
+    ATTR_ENTITY_ID,
+    EVENT_STATE_CHANGED,
+    STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
+)
 from homeassistant.core import (
     Event,
     EventStateChangedData,
@@ -36,6 +41,7 @@ class Watch:
     hass: HomeAssistant
     written_at: dict[str, list[float]] = field(default_factory=dict)
     lags_s: list[float] = field(default_factory=list)
+    began_s: float = 0
     watches_loop: bool = False
     _due_s: float = 0
 
@@ -44,24 +50,32 @@ class Watch:
         """Forget what was seen, and watch these."""
         self.written_at = {entity_id: [] for entity_id in entity_ids}
         self.lags_s = []
+        self.began_s = time.monotonic()
         if watches_loop and not self.watches_loop:
-            self._plan()
+            self._due_s = self.hass.loop.time()
+            self.hass.loop.call_soon(self._note_lags)
         self.watches_loop = watches_loop
 
     @callback
     def state_changed(self, event: Event[EventStateChangedData]) -> None:
-        """Note when a state was written; this runs while it is."""
+        """Note when a value was written; this runs while it is."""
+        state = event.data["new_state"]
+        if state is None or state.state in (STATE_UNAVAILABLE, STATE_UNKNOWN):
+            return
         if (times := self.written_at.get(event.data["entity_id"])) is not None:
             times.append(time.monotonic())
 
-    def _plan(self) -> None:
-        self._due_s = self.hass.loop.time() + LAG_INTERVAL_S
-        self.hass.loop.call_at(self._due_s, self._note_lag)
+    def _note_lags(self) -> None:
+        """Note how late the loop is for each moment that was due meanwhile, and plan the next.
 
-    def _note_lag(self) -> None:
-        self.lags_s.append(self.hass.loop.time() - self._due_s)
+        Whatever would have been due while it stood still is as late as that.
+        """
+        now_s = self.hass.loop.time()
+        while self._due_s <= now_s:
+            self.lags_s.append(now_s - self._due_s)
+            self._due_s += LAG_INTERVAL_S
         if self.watches_loop:
-            self._plan()
+            self.hass.loop.call_at(self._due_s, self._note_lags)
 
 
 class Mallinfo(ctypes.Structure):
@@ -104,6 +118,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
                 entity_id: list[JsonValueType](times)
                 for entity_id, times in watch.written_at.items()
             },
+            "window": [watch.began_s, time.monotonic()],
             "lags_s": list[JsonValueType](watch.lags_s),
         }
 
