@@ -23,6 +23,7 @@ from custom_components.dc_meter.archive_file import ARCHIVE
 from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
 from custom_components.dc_meter.metering.meter import TransactionRequest
 from custom_components.dc_meter.registers import KEEP_INTERVAL_S
+from custom_components.dc_meter.session import decode
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, STATE_OFF, STATE_ON
 from homeassistant.core import CoreState, HomeAssistant
@@ -296,6 +297,39 @@ async def test_a_receipt_is_known_again_though_another_came_after_it(
     last, altered, first = kept
     assert (last, first) == ("D", "A")
     assert altered.startswith("foreign-")
+
+
+async def test_a_receipt_that_cannot_be_read_is_kept_and_keeps_nobody_from_charging(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody can end that: only the next transaction takes its place at the meter."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", transaction_id="A")
+    await call(hass, iem_dcr_entry, "stop")
+    unreadable = iem_dcr.get_receipt().replace("kWh", "k|Wh")
+    monkeypatch.setattr(iem_dcr, "_receipt_text", lambda _: unreadable)
+    with pytest.raises(HomeAssistantError) as refused:
+        await call(hass, iem_dcr_entry, "start", transaction_id="B")
+    assert refused.value.translation_key == "unexpected_answer"
+    monkeypatch.setattr(
+        "custom_components.dc_meter.metering.iem_dcr.UNREADABLE_PATIENCE_S", 0
+    )
+    await call(hass, iem_dcr_entry, "start", transaction_id="B")
+    monkeypatch.undo()
+    await call(hass, iem_dcr_entry, "stop")
+    kept = await hass.async_add_executor_job(
+        lambda: [decode(one) for one in hass.data[ARCHIVE].stopped(Selection())]
+    )
+    last, found, first = kept
+    assert (last.session.transaction_id, first.session.transaction_id) == ("B", "A")
+    assert found.session.receipt is not None
+    assert found.session.receipt.end.signed_meter_data == unreadable
+    assert found.judgement is not None
+    assert not found.judgement.billable
 
 
 async def test_a_damaged_record_keeps_no_receipt_from_being_kept(

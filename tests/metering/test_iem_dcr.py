@@ -4,20 +4,29 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 import json
+from pathlib import Path
 import socket
+import ssl
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from aiohttp import ClientSession, web
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_public_key,
+)
+from cryptography.x509.oid import NameOID
 from hypothesis import given, strategies as st
 import pytest
 
@@ -38,6 +47,7 @@ from custom_components.dc_meter.metering.errors import (
     TransactionRunningError,
     UncarriableTextError,
     UnexpectedAnswerError,
+    UnreadableReceiptError,
     WrongEvseError,
     WrongMeterError,
 )
@@ -55,6 +65,7 @@ from custom_components.dc_meter.metering.meter import (
     Snapshot,
     TransactionRequest,
 )
+from custom_components.dc_meter.metering.verdict import Receipt, Verdict, judge
 from simulators.http_faults import forged
 from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
 from tests.stopwatch import Stopwatch
@@ -185,7 +196,46 @@ def signed_payload(snapshot: Snapshot | None) -> dict[str, Any]:
     return signed
 
 
+@pytest.fixture
+async def https_url(socket_enabled: None, tmp_path: Path) -> AsyncIterator[str]:
+    """Return the address of a server whose certificate nobody vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .sign(key, SHA256())
+    )
+    path = tmp_path / "certificate.pem"
+    path.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + certificate.public_bytes(Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    runner = web.AppRunner(web.Application())
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    yield f"https://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
 # Set-up
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_named(
+    make_meter: MakeMeter, https_url: str
+) -> None:
+    """It is no answer that is not understood."""
+    with pytest.raises(MeterUnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
+        await make_meter(url=https_url, retries=0).identify()
 
 
 async def test_a_meter_says_who_it_is_and_is_told_nothing(
@@ -925,6 +975,27 @@ async def test_a_clock_that_went_wrong_is_shown_and_set_right(
     assert (await meter.read()).clock_offset_s == 0
 
 
+async def test_a_meter_that_keeps_its_own_time_is_told_less_and_less_often(
+    meter: IemDcr,
+    line: HttpLine,
+    simulated: SimulatedIemDcr,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes each time it is given, and shows another offset nevertheless."""
+    now_s = 0.0
+    monkeypatch.setattr(module, "monotonic", lambda: now_s)
+    await meter.synchronize_clock()
+    before = len(line.bodies("POST datetime"))
+    told = []
+    for now_s in range(0, 1000, 10):
+        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S,000+0000 S")
+        line.strike("GET metervalue", answer(metervalue(simulated, TM=moment)))
+        await meter.read()
+        if len(line.bodies("POST datetime")) > before + len(told):
+            told.append(now_s)
+    assert told == [30, 90, 210, 450, 930]
+
+
 @pytest.mark.parametrize("fault", [lose_request, answer(status=428)])
 async def test_a_clock_that_cannot_be_set_disturbs_no_poll(
     make_meter: MakeMeter,
@@ -1276,6 +1347,10 @@ async def test_a_refusal_is_explained_by_what_happened_meanwhile(
     line.strike("GET metervalue", answer(good))
     with pytest.raises(ErrorStateError):
         await meter.begin(REQUEST)
+    line.strike("GET metervalue", answer(good))
+    line.strike("GET metervalue", answer(metervalue(simulated, I=0.01)))
+    with pytest.raises(ErrorStateError):
+        await meter.begin(REQUEST)
     simulated.error(words="0x0000, 0x00000000, 0x00, 0x00")
     await meter.begin(REQUEST)
     line.strike("GET metervalue", answer(good))
@@ -1322,6 +1397,75 @@ async def test_a_last_receipt_that_cannot_be_read_is_not_none(
     line.strike("GET transaction", fault, times=8)
     with pytest.raises(error):
         await meter.last_receipt()
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    [
+        lambda text: text.replace("kWh", "k|Wh"),
+        lambda text: text.replace('"FV"', '"FV":"","FV"'),
+        lambda text: f"{text}\0",
+    ],
+    ids=["four sections", "a key twice", "a trailing NUL"],
+)
+async def test_a_receipt_that_stays_unreadable_is_handed_out_as_it_came(
+    meter: IemDcr,
+    line: HttpLine,
+    simulated: SimulatedIemDcr,
+    monkeypatch: pytest.MonkeyPatch,
+    unreadable: Callable[[str], str],
+) -> None:
+    """It is all there is of a transaction, and keeps the next one from beginning for a while only."""
+    now_s = 0.0
+    monkeypatch.setattr(module, "monotonic", lambda: now_s)
+    await meter.begin(REQUEST)
+    whole = signed_text(await meter.end())
+    for node in ("GET transaction", "GET receipt"):
+        line.strike(node, altered(unreadable), times=100)
+    with pytest.raises(UnreadableReceiptError):
+        await meter.last_receipt()
+    now_s = module.UNREADABLE_PATIENCE_S
+    last = await meter.last_receipt()
+    assert signed_text(last) == unreadable(whole)
+    assert last is not None
+    assert last.energy_import_wh is None
+    assert last.signed_value is not None
+    judgement = judge(
+        Receipt(begin=None, end=last.signed_value),
+        trusted_key=meter.identity.public_key,
+    )
+    assert judgement.verdict is not Verdict.VALID
+
+
+async def test_a_receipt_that_comes_unreadable_once_is_asked_for_again(
+    meter: IemDcr, line: HttpLine
+) -> None:
+    """The meter has it whole."""
+    await meter.begin(REQUEST)
+    whole = signed_text(await meter.end())
+    line.strike("GET transaction", altered(lambda text: text.replace("|", "||")))
+    assert signed_text(await meter.last_receipt()) == whole
+
+
+async def test_a_receipt_that_is_not_text_is_handed_out_so_that_it_can_be_read(
+    meter: IemDcr,
+    line: HttpLine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Bytes that are not UTF-8, such as of a text that was cut, can be told apart."""
+    await meter.begin(REQUEST)
+    whole = signed_text(await meter.end())
+    monkeypatch.setattr(module, "UNREADABLE_PATIENCE_S", 0)
+
+    async def cut(_: web.Request, forward: Forward) -> web.StreamResponse:
+        told = await forward()
+        assert isinstance(told.body, bytes)
+        body = told.body.replace("€".encode(), "€".encode()[:2])
+        return web.Response(body=body, status=told.status)
+
+    for node in ("GET transaction", "GET receipt"):
+        line.strike(node, cut, times=100)
+    assert signed_text(await meter.last_receipt()) == whole.replace("€", r"\xe2\x82")
 
 
 @pytest.mark.parametrize(
@@ -1440,9 +1584,10 @@ def altered(alteration: Callable[[str], str] = forged) -> Fault:
     """Alter a receipt on its way."""
 
     async def strike(_: web.Request, forward: Forward) -> web.StreamResponse:
-        whole = (await forward()).body
-        assert isinstance(whole, bytes)
-        return web.Response(body=alteration(whole.decode()).encode())
+        told = await forward()
+        assert isinstance(told.body, bytes)
+        text = alteration(told.body.decode())
+        return web.Response(body=text.encode(), status=told.status)
 
     return strike
 

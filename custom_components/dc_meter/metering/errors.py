@@ -51,6 +51,15 @@ class UnexpectedAnswerError(MeterError):
     message = "The meter gave an answer that is not understood: {error}"
 
 
+class UnreadableReceiptError(UnexpectedAnswerError):
+    """A meter holds something for a receipt that is none by OCMF; ``text`` is it as it came."""
+
+    def __init__(self, text: str, **details: object) -> None:
+        """Keep the text, which is for no message."""
+        super().__init__(**details)
+        self.text = text
+
+
 class WordOrderError(UnexpectedAnswerError):
     """The live voltage fits the signed block in neither word order."""
 

@@ -30,6 +30,7 @@ from .errors import (
     TransactionRunningError,
     UncarriableTextError,
     UnexpectedAnswerError,
+    UnreadableReceiptError,
     WrongEvseError,
     WrongMeterError,
 )
@@ -75,6 +76,9 @@ CHARGE_POINT_CHECK_S: Final = 60
 
 PUT_OFF_S: Final = 30
 """How long a tariff text or a time that the meter did not take is left alone."""
+
+UNREADABLE_PATIENCE_S: Final = 60
+"""For so long what the meter holds for a receipt may be of the way here, or not be finished."""
 
 MAX_CLOCK_OFFSET_S: Final = 3
 CLOCK_OFFSET_HYSTERESIS_S: Final = 1.25
@@ -163,6 +167,9 @@ class IemDcr:
 
         self._signed_before: frozenset[bytes | None] = frozenset()
         """The same of receipts from before the transaction that ended last."""
+
+        self._unreadable: tuple[str, float] | None = None
+        """What was last read that is no receipt, and since when."""
 
         self._counts: Counter[str] = Counter()
         self._put_off_until: dict[str, float] = {}
@@ -307,9 +314,19 @@ class IemDcr:
     async def last_receipt(self) -> Snapshot | None:
         """Return the receipt of the last transaction; None where the meter has none.
 
-        None also while the meter still shows the one before the last.
+        None also while the meter still shows the one before the last. One that cannot be
+        read raises ``UnexpectedAnswerError``; what stays so is returned as it came.
         """
-        receipt = await self._last_receipt()
+        try:
+            receipt = await self._last_receipt()
+        except UnreadableReceiptError as err:
+            if not self._stays_unreadable(err.text):
+                raise
+            return Snapshot(
+                signed_value=self._signed_value(err.text),
+                energy_import_wh=None,
+                energy_export_wh=None,
+            )
         if receipt is None or receipt.signed_bytes in self._signed_before:
             return None
         return self._snapshot(receipt, export_wh=None)
@@ -575,10 +592,11 @@ class IemDcr:
             raise NoTransactionError from err
         if action != "end" and live.transaction_active:
             raise TransactionRunningError(action=action) from err
-        if action in _TX and live.reading.current_a:
-            raise CurrentFlowingError(action=action) from err
+        # Words are certain; a current may be too small to be what is in the way.
         if action in _TX and live.reading.error_words:
             raise ErrorStateError(words=", ".join(live.reading.error_words)) from err
+        if action in _TX and live.reading.current_a:
+            raise CurrentFlowingError(action=action) from err
         raise RefusedError(action=action, error=err) from err
 
     async def _receipts_there(self) -> frozenset[bytes | None]:
@@ -616,7 +634,10 @@ class IemDcr:
 
     async def _genuine_receipt(self, node: Node) -> OcmfReceipt | None:
         """Ask for a receipt; once more when it is not genuine, for it may have come altered."""
-        receipt = await self._nodes.receipt(node)
+        try:
+            receipt = await self._nodes.receipt(node)
+        except UnreadableReceiptError:
+            return await self._nodes.receipt(node)
         if receipt is None or self._is_genuine(receipt):
             return receipt
         return await self._nodes.receipt(node) or receipt
@@ -633,7 +654,7 @@ class IemDcr:
             return False
 
     async def _last_receipt(self) -> OcmfReceipt | None:
-        failure: StatusError | None = None
+        failure: StatusError | UnreadableReceiptError | None = None
         for node in self._transaction_nodes:
             try:
                 receipt = await self._insist(partial(self._genuine_receipt, node))
@@ -641,6 +662,9 @@ class IemDcr:
                 # Either this firmware has no such node or there was no transaction yet.
                 if not 400 <= err.status < 500 or err.status in _OF_OTHERS:
                     failure = err
+                continue
+            except UnreadableReceiptError as err:
+                failure = failure or err
                 continue
             if receipt and receipt.spans_transaction:
                 self._transaction_nodes.remove(node)
@@ -650,6 +674,20 @@ class IemDcr:
         if failure:
             raise failure
         return None
+
+    def _stays_unreadable(self, text: str) -> bool:
+        """Tell whether the meter has answered with this text for a receipt for long enough."""
+        if self._unreadable is None or self._unreadable[0] != text:
+            self._unreadable = (text, monotonic())
+        return monotonic() - self._unreadable[1] >= UNREADABLE_PATIENCE_S
+
+    def _signed_value(self, text: str) -> SignedMeterValue:
+        return SignedMeterValue(
+            signed_meter_data=text,
+            signing_method=self.identity.signing_method or "",
+            encoding_method="OCMF",
+            public_key=self.identity.public_key or "",
+        )
 
     def _snapshot(self, receipt: OcmfReceipt, *, export_wh: Decimal | None) -> Snapshot:
         """Return the receipt with its end registers; ``export_wh`` where it has none."""
@@ -661,12 +699,7 @@ class IemDcr:
             if reading.reason in ENDS
         }
         return Snapshot(
-            signed_value=SignedMeterValue(
-                signed_meter_data=receipt.text,
-                signing_method=self.identity.signing_method or "",
-                encoding_method="OCMF",
-                public_key=self.identity.public_key or "",
-            ),
+            signed_value=self._signed_value(receipt.text),
             energy_import_wh=registers.get(IMPORT_REGISTER),
             energy_export_wh=registers.get(EXPORT_REGISTER, export_wh),
         )
@@ -681,6 +714,10 @@ class _Clock:
         self._set_at: float | None = None
         self._utc_offset_set: timedelta | None = None
         self._offset_is_settled = False
+        self._is_wrong = False
+        self._corrections = 0
+        """How often it was set since it was last right."""
+
         self.offset_s: int | None = None
         """Whole seconds the meter is ahead."""
 
@@ -703,18 +740,24 @@ class _Clock:
     def is_due(self, meter_time: datetime) -> bool:
         """Tell whether to set the clock: never set, long ago, wrong, or summer time changed."""
         utc_offset = self.now().utcoffset()
-        if self._set_at is None or self._utc_offset_set != utc_offset:
-            return True
-        is_wrong = (
+        self._is_wrong = (
             meter_time.utcoffset() != utc_offset
             or abs(self.offset_s or 0) > MAX_CLOCK_OFFSET_S
         )
-        rest_s = min(PUT_OFF_S, self._interval_s) if is_wrong else self._interval_s
+        if self._set_at is None or self._utc_offset_set != utc_offset:
+            return True
+        rest_s = self._interval_s
+        if self._is_wrong:
+            # A meter that takes a time and keeps its own is told less and less often.
+            rest_s = min(PUT_OFF_S * 2 ** max(0, self._corrections - 1), rest_s)
+        else:
+            self._corrections = 0
         return monotonic() - self._set_at >= rest_s
 
     def was_set(self, moment: datetime) -> None:
         """Note that the meter took this time."""
         self._set_at = monotonic()
+        self._corrections += self._is_wrong
         self._utc_offset_set = moment.utcoffset()
         self._offset_is_settled = False
 

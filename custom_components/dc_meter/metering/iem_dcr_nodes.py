@@ -20,10 +20,23 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from .errors import InvalidAddressError, MeterUnreachableError, UnexpectedAnswerError
+from .errors import (
+    InvalidAddressError,
+    MeterUnreachableError,
+    UnexpectedAnswerError,
+    UnreadableReceiptError,
+)
 from .exact_json import loads
 from .meter import IdentificationStatus, MeterReading, TransactionRequest
-from .ocmf import OcmfReceipt, energy_wh, format_time, parse, parse_number, parse_time
+from .ocmf import (
+    OCMF_HEADER,
+    OcmfReceipt,
+    energy_wh,
+    format_time,
+    parse,
+    parse_number,
+    parse_time,
+)
 from .tally import Tally
 
 IMPORT_REGISTER = "1-b:1.8.e"
@@ -226,12 +239,20 @@ class Nodes:
         await self._post(Node.RECEIPT, {"TX": transaction})
 
     async def receipt(self, node: Node) -> OcmfReceipt | None:
-        """GET receipt or transaction; None where the meter answers with nothing."""
+        """GET receipt or transaction; None where the meter answers with nothing.
+
+        Raises ``UnreadableReceiptError`` for what has the parts of a receipt and is none.
+        """
         text = await self._get(node)
         if not text.strip():
             return None
-        with _understanding(node):
-            return parse(text)
+        try:
+            with _understanding(node):
+                return parse(text)
+        except UnexpectedAnswerError as err:
+            if OCMF_HEADER in text and text.count("|") > 1:
+                raise UnreadableReceiptError(text, **err.details) from err
+            raise
 
     def diagnostics(self) -> dict[str, Any]:
         """Return the last answers as they came, how long they took, and what went wrong.
@@ -281,6 +302,9 @@ class Nodes:
                 )
             except aiohttp.InvalidURL as err:
                 raise InvalidAddressError(error=err) from err
+            except aiohttp.ClientSSLError as err:  # of a certificate also a ValueError
+                self._errors.add(f"{asked}: {type(err).__name__}")
+                raise MeterUnreachableError(error=f"{asked}: {err}") from err
             except (aiohttp.ClientResponseError, ValueError) as err:
                 self._errors.add(f"{asked}: {type(err).__name__}")
                 raise UnexpectedAnswerError(error=f"{asked}: {err}") from err
@@ -334,7 +358,8 @@ class Nodes:
                 answer += chunk
                 if len(answer) > _MAX_ANSWER:
                     raise ValueError(f"more than {_MAX_ANSWER} bytes")
-            return response.status, answer.decode()
+            # What is not UTF-8 can be seen, and makes no JSON.
+            return response.status, answer.decode(errors="backslashreplace")
 
     def _address(self, node: Node) -> URL:
         try:

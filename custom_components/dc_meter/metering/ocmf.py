@@ -26,7 +26,7 @@ MAX_LENGTH = 256 * 1024
 MAX_READINGS = 5000
 """As many as there is room for when each says its time and value, and no more that say nothing."""
 
-_HEADER = "OCMF|"
+OCMF_HEADER = "OCMF|"
 _WRAPPING = " \t\r\n\"'"
 _CLOCK_STATES = {
     "U": ClockState.UNSYNCHRONIZED,
@@ -201,8 +201,8 @@ def parse(text: str) -> OcmfReceipt:
     if len(text) > MAX_LENGTH:
         raise MalformedOcmfError(f"longer than {MAX_LENGTH} characters")
     text = _unwrap(text)
-    if not text.startswith(_HEADER):
-        raise MalformedOcmfError(f"does not begin with {_HEADER}")
+    if not text.startswith(OCMF_HEADER):
+        raise MalformedOcmfError(f"does not begin with {OCMF_HEADER}")
     sections = text.split("|")
     if len(sections) != 3:
         raise MalformedOcmfError("not three sections")
