@@ -13,7 +13,7 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, Upda
 from homeassistant.util.hass_dict import HassKey
 
 from .archive import ArchiveError
-from .clock import ClockWatch
+from .clock import ClockWatch, uptime_s
 from .const import DOMAIN, EVENT_STARTED, LOGGER, POLL_INTERVAL
 from .events import outcome_signal
 from .metering.errors import MeterError, WrongMeterError
@@ -159,7 +159,7 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         self.another = None
         now_s = monotonic()
         self.polls.took(now_s - began_s)
-        reading = self._believed(reading, now_s)
+        reading = self._believed(reading)
         self.clock.note(reading, now_s)
         self._note_occasion(reading)
         settle = self.sessions.heard(reading)
@@ -176,12 +176,12 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
             )
         return reading
 
-    def _believed(self, reading: MeterReading, now_s: float) -> MeterReading:
+    def _believed(self, reading: MeterReading) -> MeterReading:
         """Return the reading without the registers that cannot be so."""
         before = self.registers.refusals
         # One of somebody else's cannot be told from the next, which counts from 0.
         known = self._transaction(reading) or None
-        reading = self.registers.judge(reading, now_s, known)
+        reading = self.registers.judge(reading, uptime_s(), known)
         if self.registers.refusals.keys() - before.keys() and self.data is not None:
             self.show_exact()
         return reading

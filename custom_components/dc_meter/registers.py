@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from time import monotonic, time
+from time import time
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
@@ -11,6 +11,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 
+from .clock import uptime_s
 from .const import DOMAIN, LOGGER
 from .metering.meter import MeterReading
 from .plausible import Refusal, Registers, recall
@@ -79,7 +80,7 @@ class KeptRegisters:
             if gap_s < 0:
                 # A clock that was set back in between does not tell how long energy has flowed.
                 gap_s = LONG_AGO_S
-            self._registers = recall(kept["registers"], monotonic() - gap_s)
+            self._registers = recall(kept["registers"], uptime_s() - gap_s)
             if (heard_at := kept["heard_at"]) is not None:
                 self.heard_at = dt_util.as_local(datetime.fromisoformat(heard_at))
 
@@ -92,7 +93,7 @@ class KeptRegisters:
     ) -> MeterReading:
         """Return the reading without the registers that cannot be so; say it once.
 
-        ``now_s`` is of the monotonic clock; ``transaction`` names the one that runs.
+        ``now_s`` is the machine's uptime; ``transaction`` names the one that runs.
         """
         before = self.refusals
         believed, steps = self._registers.judge(reading, now_s, transaction)
@@ -112,7 +113,7 @@ class KeptRegisters:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is believed and what is not, as JSON-serializable data."""
-        return self._registers.keep(monotonic())
+        return self._registers.keep(uptime_s())
 
     def _tell(self, before: Mapping[str, Refusal], now: Mapping[str, Refusal]) -> None:
         for key in now.keys() - before.keys():

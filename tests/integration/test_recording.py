@@ -145,6 +145,7 @@ async def charge(
     monkeypatch.setattr(f"{package}.sensor.async_call_later", charge.call_later)
     await setup(dct1_entry)
     monkeypatch.setattr(f"{package}.coordinator.monotonic", lambda: charge.now_s)
+    monkeypatch.setattr(f"{package}.coordinator.uptime_s", lambda: charge.now_s)
     monkeypatch.setattr(dct1_entry.runtime_data.meter, "read", charge.read)
     # What it is polled by here is the test, and nothing else.
     dct1_entry.runtime_data.coordinator.update_interval = None

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+import time as time_module
 from time import time
 from typing import Any
 
@@ -16,6 +17,7 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 )
 from pytest_homeassistant_custom_component.typing import RecorderInstanceContextManager
 
+from custom_components.dc_meter import clock
 from custom_components.dc_meter.const import EVENT_DC_METER
 from custom_components.dc_meter.plausible import LIFETIME, TRANSACTION
 from homeassistant.components.recorder import Recorder
@@ -210,6 +212,28 @@ async def test_energy_is_believed_though_the_clock_was_set_back(
     await setup(dct1_entry)
     assert shown(hass, dct1_entry) == ("446.540", "4.881")
     assert not issue_registry.issues
+
+
+async def test_energy_that_flowed_while_the_machine_slept_is_believed(
+    hass: HomeAssistant,
+    meter_entry: MockConfigEntry,
+    setup: Setup,
+    count_from: CountFrom,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three minutes of 60 kW: the monotonic clock stood still meanwhile."""
+    await setup(meter_entry)
+    monkeypatch.setattr(
+        clock,
+        "clock_gettime",
+        lambda which: (
+            time_module.clock_gettime(which)
+            + 180 * (which == time_module.CLOCK_BOOTTIME)
+        ),
+    )
+    count_from(import_wh=449_540, export_wh=4_881)
+    await poll(hass, meter_entry)
+    assert shown(hass, meter_entry)[0] == "449.540"
 
 
 async def test_registers_of_an_exchanged_meter_are_not_compared_with_the_old_ones(

@@ -7,7 +7,7 @@ from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 import sqlite3
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 from freezegun import freeze_time
@@ -20,6 +20,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.dc_meter.archive import Link, RecordKind, Selection
 from custom_components.dc_meter.archive_file import ARCHIVE
+from custom_components.dc_meter.clock import uptime_s
 from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
 from custom_components.dc_meter.metering.meter import TransactionRequest
 from custom_components.dc_meter.registers import KEEP_INTERVAL_S
@@ -97,10 +98,10 @@ async def test_after_a_kill_a_session_was_watched_until_its_meter_was_last_known
     key = f"dc_meter.{meter_entry.entry_id}"
     kept: list[dict[str, Any]] = []
     for number in (1, 2):
-        now_s = monotonic() + number * KEEP_INTERVAL_S
+        now_s = uptime_s() + number * KEEP_INTERVAL_S
         with monkeypatch.context() as later:
             later.setattr(
-                "custom_components.dc_meter.coordinator.monotonic", lambda s=now_s: s
+                "custom_components.dc_meter.coordinator.uptime_s", lambda s=now_s: s
             )
             await poll(hass, meter_entry)
         async_fire_time_changed(hass)
