@@ -118,6 +118,8 @@ def _judgement_data(judgement: Judgement) -> dict[str, Any]:
         "objections": list(judgement.objections),
         "caveats": list(judgement.caveats),
         "covers": list(judgement.covers),
+        "begins_at": _time(judgement.begins_at),
+        "ends_at": _time(judgement.ends_at),
         "energy_import_wh": as_number(judgement.energy_import_wh),
         "energy_export_wh": as_number(judgement.energy_export_wh),
         "key": judgement.key,

@@ -5,7 +5,7 @@ import "./dialog";
 import "./downloads";
 import { dateTime, duration, energy, money } from "./format";
 import { icon } from "./icons";
-import { userOf } from "./receipts-list";
+import { timesOf, userOf } from "./receipts-list";
 import { FORMATS, type Gap, type Receipt } from "./server";
 import { styles } from "./styles";
 import { worthOf } from "./verdict";
@@ -47,7 +47,7 @@ export class ReceiptDetails extends LitElement {
   private facts(): TemplateResult[] {
     const { hass, name, say } = this.voice;
     const { session, transaction_id, verdict } = this.receipt;
-    const { started_at, ended_at } = session;
+    const { begin, end } = timesOf(this.receipt);
     const facts: [string, unknown][] = [
       [say("energy"), energy(session.energy_import_wh, hass)],
       [say("energy_export"), session.energy_export_wh ? energy(session.energy_export_wh, hass) : ""],
@@ -60,12 +60,9 @@ export class ReceiptDetails extends LitElement {
               price: money(session.price_per_kwh, session.currency, hass),
             }),
       ],
-      [say("begin"), dateTime(started_at, hass, true)],
-      [say("end"), dateTime(ended_at, hass, true)],
-      [
-        say("duration"),
-        started_at && ended_at ? duration(Date.parse(ended_at) - Date.parse(started_at)) : "",
-      ],
+      [say("begin"), dateTime(begin, hass, true)],
+      [say("end"), dateTime(end, hass, true)],
+      [say("duration"), begin && end ? duration(Date.parse(end) - Date.parse(begin)) : ""],
       [say("user"), userOf(this.receipt)],
       [say("tariff_text"), session.tariff_text],
       [say("charge_point"), session.evse_id],

@@ -10,17 +10,32 @@ import type { Voice } from "./words";
 export const userOf = ({ session }: Receipt): string =>
   session.identification_data || session.client_id;
 
+/** Begin and end by the first clock that knows both, as on paper: what is signed comes first. */
+export function timesOf({ session, verdict }: Receipt): {
+  begin: string | null;
+  end: string | null;
+} {
+  if (verdict?.begins_at && verdict.ends_at) {
+    return { begin: verdict.begins_at, end: verdict.ends_at };
+  }
+  if (session.meter_started_at && session.meter_ended_at) {
+    return { begin: session.meter_started_at, end: session.meter_ended_at };
+  }
+  return { begin: session.started_at, end: session.ended_at };
+}
+
 function row(receipt: Receipt, voice: Voice, choose: (receipt: Receipt) => void) {
   const { hass } = voice;
   const { session } = receipt;
   const worth = worthOf(receipt, voice);
   const user = userOf(receipt);
+  const { begin, end } = timesOf(receipt);
   return html`
     <li>
       <button class="row" @click=${() => choose(receipt)}>
         ${icon(worth.icon, worth.kind)}
         <span class="what">
-          <span class="when">${dateTime(session.ended_at ?? session.started_at, hass)}</span>
+          <span class="when">${dateTime(end ?? begin, hass)}</span>
           <span class="secondary">${worth.words}${user ? html` · <bdi>${user}</bdi>` : nothing}</span>
         </span>
         <span class="much numbers">

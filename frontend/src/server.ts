@@ -50,6 +50,8 @@ export interface Verdict {
   objections: string[];
   caveats: string[];
   covers: string[];
+  begins_at: string | null;
+  ends_at: string | null;
   energy_import_wh: number | null;
   energy_export_wh: number | null;
   key_fingerprint: string | null;
@@ -69,6 +71,8 @@ export interface Receipt {
     tariff_text: string;
     started_at: string | null;
     ended_at: string | null;
+    meter_started_at: string | null;
+    meter_ended_at: string | null;
     energy_import_wh: number | null;
     energy_export_wh: number | null;
     price_per_kwh: number | null;

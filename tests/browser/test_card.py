@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
 from decimal import Decimal
 import json
 import os
@@ -193,6 +194,41 @@ async def test_a_receipt_is_looked_at_and_downloaded(
     content = await asyncio.to_thread(file.read_text, "utf-8")
     assert content.count("<signedData") == 1
     assert "to be downloaded" in content
+
+
+async def test_a_receipt_tells_the_times_that_the_meter_has_signed(
+    page: Page, home: Stage, iem_dcr: Meter
+) -> None:
+    """Home Assistant's end is hours later where it was off when the session ended."""
+
+    def connect(browser: WebSocketRoute) -> None:
+        def late(message: str | bytes) -> None:
+            assert isinstance(message, str)
+            browser.send(
+                re.sub(
+                    r'"ended_at":"[^"]*"',
+                    '"ended_at":"2033-01-01T12:00:00+00:00"',
+                    message,
+                )
+            )
+
+        browser.connect_to_server().on_message(late)
+
+    await start(home, iem_dcr)
+    verdict = (await stop(home, iem_dcr))["verdict"]
+    begin, end = (
+        datetime.fromisoformat(verdict[time]) for time in ("begins_at", "ends_at")
+    )
+    await put_up(home, device_id=iem_dcr.device_id, receipts=1)
+    await page.route_web_socket("**/api/websocket", connect)
+    card = await shown(page)
+    row = card.get_by_role("listitem").first
+    await expect(row).to_contain_text(str(end.year))
+    await row.get_by_role("button").click()
+    details = page.locator("dc-meter-receipt")
+    seconds = int((end - begin).total_seconds())
+    await expect(details).to_contain_text(f"0:{seconds // 60:02}:{seconds % 60:02}")
+    await expect(page.locator(CARD)).not_to_contain_text("2033")
 
 
 async def test_all_receipts_come_page_by_page(
