@@ -69,7 +69,7 @@ ATTR_TRANSACTION_ID = "transaction_id"
 
 _MAX_TEXT = 255
 _MAX_LINES = 5
-"""As many as there is room for on paper."""
+"""As many as there is room for on paper, however long they are."""
 
 _MAX_USER_DATA = 4096
 """Bytes of JSON; leaves the event well below the recorder's 32 KiB."""

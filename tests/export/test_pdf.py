@@ -208,6 +208,21 @@ def test_a_statement_can_have_its_receipts_behind_it() -> None:
     ]
 
 
+@pytest.mark.parametrize("length", [20, 60, 255])
+def test_an_address_is_printed_to_its_end(length: int) -> None:
+    """Five lines, each as long as actions accept: a narrow column breaks them into more."""
+    lines = [f"Line {place} {'ab ' * length}"[:length] for place in range(1, 6)]
+    address = "\n".join(line[:-4] + f"end{place}" for place, line in enumerate(lines))
+    parties = replace(PARTIES, issuer=address, recipient=address)
+    for content in (
+        statement([ocmf_account()], parties, created_at=CREATED),
+        receipt(ocmf_account(), parties, created_at=CREATED),
+    ):
+        first = pages(content)[0]
+        for place in range(5):
+            assert first.count(f"end{place}") == 2
+
+
 def test_an_empty_statement_is_a_statement() -> None:
     (page,) = pages(statement([], PARTIES, created_at=CREATED))
     assert "Sessions: 0" in page
@@ -243,8 +258,9 @@ def test_nothing_that_devices_and_users_write_breaks_the_paper(
 )
 def test_what_is_too_long_is_cut_and_the_page_kept(text: str) -> None:
     account = ocmf_account(text, price=Price(per_kwh=Decimal(10**9), currency=text))
-    parties = replace(PARTIES, issuer=text, recipient=text, title=text)
+    parties = replace(PARTIES, title=text)
     assert len(pages(receipt(account, parties, created_at=CREATED))) == 1
+    parties = replace(parties, issuer=text, recipient=text)
     assert len(pages(statement([account], parties, created_at=CREATED))) == 1
 
 

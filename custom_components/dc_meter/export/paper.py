@@ -38,7 +38,11 @@ _MONO_SIZE = 6.5
 _MONO_COLUMNS = 121
 _MONO_LINE = 2.9
 _DOT = 1.6
-_MOST_LINES = 5
+_LINES_OF_A_DETAIL = 5
+_LINES_OF_A_COLUMN = 50
+"""As many as there is room for under the head of a page: all that five lines of 255 characters
+take in a third of its width."""
+_LONGEST_LINE = 255
 
 _CHARSET = "windows-1252"
 _REPLACEMENT = "\xbf"
@@ -118,13 +122,17 @@ class Paper(FPDF):
         self.set_y(top + 18)
 
     def columns(self, texts: Iterable[tuple[str, str]]) -> None:
-        """Put a few short texts of several lines side by side, between two lines."""
-        texts = [(label, text) for label, text in texts if text.strip()]
+        """Put a few texts of several lines side by side, between two lines."""
+        texts = [
+            (label, "\n".join(cut(line, _LONGEST_LINE) for line in text.splitlines()))
+            for label, text in texts
+            if text.strip()
+        ]
         if not texts:
             return
         self._rule()
         self.ln(2.5)
-        self._grid(texts, len(texts))
+        self._grid(texts, len(texts), _LINES_OF_A_COLUMN)
         self.ln(0.5)
 
     def figures(self, figures: Sequence[tuple[str, str, str]]) -> None:
@@ -176,7 +184,7 @@ class Paper(FPDF):
         """List labelled texts in two columns; what is empty is left out."""
         self._rule()
         self.ln(3)
-        self._grid([one for one in details if one[1].strip()], 2)
+        self._grid([one for one in details if one[1].strip()], 2, _LINES_OF_A_DETAIL)
         self.ln(1)
 
     def section(self, title: str) -> None:
@@ -282,7 +290,9 @@ class Paper(FPDF):
         self.set_line_width(weight)
         self.line(MARGIN, self.get_y(), MARGIN + WIDTH, self.get_y())
 
-    def _grid(self, texts: Sequence[tuple[str, str]], columns: int) -> None:
+    def _grid(
+        self, texts: Sequence[tuple[str, str]], columns: int, most_lines: int
+    ) -> None:
         width = WIDTH / columns
         for start in range(0, len(texts), columns):
             self._room(24)
@@ -292,15 +302,16 @@ class Paper(FPDF):
                 self._put(left, top, plain(label), colour=GREY, size=7.5)
                 self.set_xy(left, top + 4)
                 self._ink(INK, 9.5)
-                self._wrap(width - 6, self._first_lines(text, width - 6), 4.5)
+                shown = self._first_lines(text, width - 6, most_lines)
+                self._wrap(width - 6, shown, 4.5)
                 bottom = max(bottom, self.get_y())
             self.set_y(bottom + 2)
 
-    def _first_lines(self, text: str, width: float) -> str:
+    def _first_lines(self, text: str, width: float, most: int) -> str:
         """Return as much of a text as has room; where there was more, it shows."""
         found = self.multi_cell(
             width,
-            text=lines_of(cut(text, 1000)),
+            text=lines_of(cut(text, 1300)),
             align=Align.L,
             dry_run=True,
             output=MethodReturnValue.LINES,
@@ -308,8 +319,8 @@ class Paper(FPDF):
         assert isinstance(found, list)
         # They come back as the bytes they are printed with, one character each.
         lines = [line.encode("latin-1").decode(_CHARSET) for line in found]
-        if len(lines) > _MOST_LINES:
-            lines[_MOST_LINES - 1 :] = ["\u2026"]
+        if len(lines) > most:
+            lines[most - 1 :] = ["\u2026"]
         return "\n".join(lines)
 
     def _fit(self, text: str, width: float) -> None:

@@ -27,7 +27,7 @@ _LONGEST_CURRENCY = 8
 
 
 def receipt(account: Account, parties: Parties, *, created_at: datetime) -> bytes:
-    """Return one session, on one page unless the signed text is long."""
+    """Return one session, on one page unless the signed text or an address is long."""
     sheet = _Sheet(parties, created_at)
     sheet.add_receipt(Entry.of(account))
     return sheet.content
