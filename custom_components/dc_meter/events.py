@@ -13,7 +13,7 @@ from homeassistant.helpers.json import json_bytes
 from .const import DOMAIN, EVENT_DC_METER
 from .metering.errors import InvalidRequestError
 from .metering.meter import SignedMeterValue, Snapshot
-from .metering.verdict import Judgement
+from .metering.verdict import Covered, Judgement
 from .session import Account
 from .sessions import Outcome
 
@@ -66,7 +66,7 @@ def account_data(account: Account) -> dict[str, Any]:
     if account.record is not None:
         data["record"] = asdict(account.record)
     if account.judgement is not None:
-        data["verdict"] = _judgement_data(account.judgement)
+        data["verdict"] = _judgement_data(account.judgement, account.covers)
     return data
 
 
@@ -110,14 +110,16 @@ def _session_data(account: Account) -> dict[str, Any]:
     }
 
 
-def _judgement_data(judgement: Judgement) -> dict[str, Any]:
+def _judgement_data(
+    judgement: Judgement, covers: tuple[Covered, ...]
+) -> dict[str, Any]:
     return {
         "verdict": judgement.verdict,
         "reason": judgement.reason,
         "billable": judgement.billable,
         "objections": list(judgement.objections),
         "caveats": list(judgement.caveats),
-        "covers": list(judgement.covers),
+        "covers": list(covers),
         "begins_at": _time(judgement.begins_at),
         "ends_at": _time(judgement.ends_at),
         "energy_import_wh": as_number(judgement.energy_import_wh),

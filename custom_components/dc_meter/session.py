@@ -13,7 +13,7 @@ from mashumaro.codecs.orjson import ORJSONDecoder
 
 from .archive import DamagedRecordError, Link, Record
 from .metering.meter import MeterIdentity, Snapshot, TransactionRequest
-from .metering.verdict import Judgement, Objection, Receipt
+from .metering.verdict import Covered, Judgement, Objection, Receipt
 from .plausible import most_wh
 
 FLICKER = timedelta(minutes=1)
@@ -172,6 +172,34 @@ class Account:
 
     record: Link | None = field(default=None, metadata=field_options(serialize="omit"))
     """Where the archive keeps it; None until it does."""
+
+    @property
+    def user(self) -> str:
+        """Who charged, by what is signed or else was asked for; empty when nobody was named."""
+        if self._names_nobody:
+            return ""
+        signed = None if self.judgement is None else self.judgement.user
+        return signed or self.session.request.identification_data
+
+    @property
+    def covers(self) -> tuple[Covered, ...]:
+        """What the signatures speak for."""
+        if self.judgement is None:
+            return ()
+        covers = self.judgement.covers
+        if self._names_nobody:
+            return tuple(one for one in covers if one is not Covered.USER)
+        return covers
+
+    @property
+    def _names_nobody(self) -> bool:
+        """Whether the id of the transaction was signed in the place of a user."""
+        request = self.session.request
+        return (
+            self.judgement is not None
+            and self.judgement.user == request.transaction_id
+            and not request.identification_data
+        )
 
     def with_objection(self, objection: Objection) -> Account:
         """Return the account with one more reason not to bill it."""

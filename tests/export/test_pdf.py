@@ -74,6 +74,15 @@ def test_a_receipt_says_it_all_on_one_page() -> None:
     assert str(RECORD) in closed_up
 
 
+def test_a_receipt_of_nobody_proves_no_user() -> None:
+    account = ocmf_account(
+        request=TransactionRequest(transaction_id="T-1"), text=ocmf(ID="T-1")
+    )
+    page = printed(account)
+    assert "Proved: meter, registers, time, tariff text, transaction." in page
+    assert "Not proved: user." in page
+
+
 def test_a_receipt_of_registers_says_what_is_not_proved() -> None:
     page = printed(dct1_account(), GERMAN_PARTIES)
     for words in (

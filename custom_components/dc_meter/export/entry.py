@@ -64,7 +64,7 @@ class Entry:
             time_source=source,
             imported=imported,
             exported=exported,
-            user=(judged and judged.user) or request.identification_data,
+            user=account.user,
             tariff_text=(judged and judged.tariff_text) or request.tariff_text,
         )
 

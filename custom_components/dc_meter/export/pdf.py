@@ -312,9 +312,9 @@ def _proof(words: Words, entry: Entry) -> Iterator[str]:
     judged = entry.judgement
     if judged is None:
         return
-    if judged.covers:
-        missing = [one for one in Covered if one not in judged.covers]
-        yield f"{words.covers}: {_listed(words, judged.covers)}."
+    if covers := entry.account.covers:
+        missing = [one for one in Covered if one not in covers]
+        yield f"{words.covers}: {_listed(words, covers)}."
         if missing:
             yield (f"{words.covers_not}: {_listed(words, missing)}. {words.own_record}")
     if judged.key_fingerprint:
