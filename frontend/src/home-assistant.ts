@@ -53,22 +53,30 @@ export type Localize = (key: string, values?: Record<string, string>) => string;
 
 /** What a command or an action that was refused raises. */
 export interface Refusal {
-  code?: string;
+  code?: string | number;
   message?: string;
   translation_domain?: string;
   translation_key?: string;
   translation_placeholders?: Record<string, string>;
 }
 
+/** What home-assistant-js-websocket gives as code when the connection is lost. */
+const CONNECTION_LOST = 3;
+
 /** Say why something was refused, as the integration does where it is the one that refused. */
 export async function reasonOf(hass: Hass, error: unknown): Promise<string> {
+  // A command that was under way when the connection broke raises a whole answer.
+  const refusal = (error as { error?: Refusal }).error ?? (error as Refusal);
   const {
     code,
     message,
     translation_domain: domain,
     translation_key: key,
     translation_placeholders: values,
-  } = error as Refusal;
+  } = refusal;
+  if (error === CONNECTION_LOST || code === CONNECTION_LOST) {
+    return hass.localize("component.dc_meter.config_panel.card.disconnected");
+  }
   if (code === "unauthorized") {
     return hass.localize("component.dc_meter.config_panel.card.not_allowed");
   }

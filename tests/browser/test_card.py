@@ -173,6 +173,36 @@ async def test_a_session_is_started_for_somebody_watched_and_stopped(
     await expect(card.get_by_role("status").get_by_text(kwh)).to_be_visible()
 
 
+async def test_a_start_says_that_the_connection_broke(
+    page: Page, home: Stage, dct1: Meter
+) -> None:
+    """In words, whatever the browser makes of an answer that never comes."""
+    broken = False
+
+    async def connect(browser: WebSocketRoute) -> None:
+        if broken:
+            await browser.close()
+            return
+        server = browser.connect_to_server()
+
+        async def to_server(message: str | bytes) -> None:
+            nonlocal broken
+            assert isinstance(message, str)
+            if "turn_on" in message:
+                broken = True
+                await browser.close()
+            else:
+                server.send(message)
+
+        browser.on_message(to_server)
+
+    await put_up(home, device_id=dct1.device_id)
+    await page.route_web_socket("**/api/websocket", connect)
+    card = await shown(page)
+    await button(card, "Start").click()
+    await expect(card.get_by_role("alert")).to_have_text("Connection lost")
+
+
 async def test_a_receipt_is_looked_at_and_downloaded(
     page: Page, home: Stage, iem_dcr: Meter, take_picture: TakePicture
 ) -> None:
