@@ -277,5 +277,5 @@ def test_many_gaps_do_not_hide_that_there_were_more() -> None:
     gap = Gap(kind=GapKind.NOT_WATCHED, begins_at=STARTED, ends_at=STARTED)
     content = receipt(ocmf_account(gaps=(gap,) * 25), PARTIES, created_at=CREATED)
     page = pages(content)[0]
-    assert page.count("Home Assistant was not running") == 10
+    assert page.count("Home Assistant was not watching the meter") == 10
     assert "and 15 more" in page

@@ -242,7 +242,7 @@ ENGLISH = Words(
     gap_kinds={
         GapKind.METER_UNREACHABLE: "the meter could not be reached",
         GapKind.CLOCK_UNSYNCHRONIZED: "the meter's clock was not synchronised",
-        GapKind.NOT_WATCHED: "Home Assistant was not running",
+        GapKind.NOT_WATCHED: "Home Assistant was not watching the meter",
     },
     more="... and {count} more",
     signed_data="Signed data",
@@ -359,7 +359,7 @@ GERMAN = Words(
     gap_kinds={
         GapKind.METER_UNREACHABLE: "der Zähler war nicht erreichbar",
         GapKind.CLOCK_UNSYNCHRONIZED: "die Uhr des Zählers war nicht synchronisiert",
-        GapKind.NOT_WATCHED: "Home Assistant lief nicht",
+        GapKind.NOT_WATCHED: "Home Assistant hat den Zähler nicht beobachtet",
     },
     more="... und {count} weitere",
     signed_data="Signierte Daten",
