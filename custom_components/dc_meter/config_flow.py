@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 import math
+from types import MappingProxyType
 from typing import Any, override
 
 import voluptuous as vol
@@ -100,6 +101,9 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     VERSION = 1
 
+    _place: Mapping[str, Any] = MappingProxyType({})
+    """Where was searched last, as it was typed."""
+
     _search: Dct1Search
     _search_step: str
     _lines: Mapping[Line, Mapping[str, Any]]
@@ -166,7 +170,6 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         errors: dict[str, str] = {}
         placeholders: dict[str, str] = {}
         entry = self._reconfigured
-        shown = entry.data if user_input is None and entry else user_input
         if user_input is not None:
             try:
                 self._lines = possible_lines(user_input)
@@ -179,16 +182,17 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
                 errors["base"] = err.key
                 placeholders |= err.details
             else:
-                self._search_step = step_id
+                self._search_step, self._place = step_id, user_input
                 return await self.async_step_dct1_searching()
         elif (failed := self._search_error) is not None:
             self._search_error = None
-            shown = dict(next(iter(self._lines.values())))
             errors["base"] = failed.key
             placeholders |= failed.details
         return self.async_show_form(
             step_id=step_id,
-            data_schema=self.add_suggested_values_to_schema(schema, shown),
+            data_schema=self.add_suggested_values_to_schema(
+                schema, user_input or {**(entry.data if entry else {}), **self._place}
+            ),
             errors=errors,
             description_placeholders=placeholders,
         )
@@ -398,7 +402,7 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(
-                schema, user_input or suggested
+                schema, user_input or {**(suggested or {}), **self._place}
             ),
             errors=errors,
             description_placeholders=placeholders,

@@ -18,7 +18,12 @@ from custom_components.dc_meter.metering import dct1_search
 from homeassistant.components.modbus import async_get_temporary_unit
 from homeassistant.components.modbus.connection import async_get_connection_info
 from homeassistant.components.usb import USBDevice, async_register_serial_port_scanner
-from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    SOURCE_USER,
+    ConfigEntryState,
+    ConfigFlowResult,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import (
     EVENT_DATA_ENTRY_FLOW_PROGRESS_UPDATE,
@@ -74,6 +79,16 @@ async def searched(hass: HomeAssistant, result: ConfigFlowResult) -> ConfigFlowR
         await asyncio.sleep(0.05)
         result = await hass.config_entries.flow.async_configure(result["flow_id"])
     return result
+
+
+def suggested(result: ConfigFlowResult) -> dict[str, Any]:
+    """Return what a form has filled in."""
+    assert result["data_schema"] is not None
+    return {
+        str(key): key.description["suggested_value"]
+        for key in result["data_schema"].schema
+        if key.description
+    }
 
 
 def choices(result: ConfigFlowResult) -> dict[str, str]:
@@ -217,6 +232,32 @@ async def test_nothing_found_is_no_dead_end(
     assert result["step_id"] == "dct1_serial"
 
 
+@pytest.mark.parametrize("source", [SOURCE_USER, SOURCE_RECONFIGURE])
+@pytest.mark.parametrize("choice", ["search", "by hand"])
+async def test_what_was_typed_is_there_after_a_search_in_vain(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    socket_enabled: None,
+    source: str,
+    choice: str,
+) -> None:
+    """Whichever way one goes on; a meter that is reconfigured has moved there."""
+    async with TcpGateway([], framer="socket", timeout_s=0.05) as gateway:
+        place = {"host": "127.0.0.1", "port": gateway.port}
+        if source == SOURCE_USER:
+            result = await begin(hass, "dct1_search_network", place)
+        else:
+            result = await dct1_entry.start_reconfigure_flow(hass)
+            search = {"next_step_id": "dct1_search_network"}
+            result = await answer(hass, await answer(hass, result, search), place)
+        result = await searched(hass, result)
+    assert result["step_id"] == "dct1_nothing"
+    *_, again, by_hand = result["menu_options"]
+    chosen = again if choice == "search" else by_hand
+    result = await answer(hass, result, {"next_step_id": chosen})
+    assert suggested(result).items() >= place.items()
+
+
 async def test_nothing_behind_a_gateway_leads_to_its_form(
     hass: HomeAssistant, socket_enabled: None
 ) -> None:
@@ -290,9 +331,7 @@ async def test_a_port_that_does_not_open_is_said_so(
     result = await searched(hass, result)
     assert result["step_id"] == "dct1_search_serial"
     assert result["errors"] == {"base": "unreachable"}
-    assert result["data_schema"] is not None
-    (field,) = result["data_schema"].schema
-    assert field.description == {"suggested_value": "/dev/no-such-port"}
+    assert suggested(result) == {"device": "/dev/no-such-port"}
     result = await searched(hass, await answer(hass, result, {"device": line.path}))
     assert result["step_id"] == "dct1_found"
 
@@ -396,13 +435,7 @@ async def test_the_factory_address_of_an_iem_dcr_is_offered(
         DOMAIN, context={"source": SOURCE_USER}
     )
     result = await answer(hass, result, {"next_step_id": "iem_dcr"})
-    assert result["data_schema"] is not None
-    suggested = {
-        str(key): key.description
-        for key in result["data_schema"].schema
-        if key == "url"
-    }
-    assert suggested == {"url": {"suggested_value": "192.168.60.12"}}
+    assert suggested(result)["url"] == "192.168.60.12"
 
 
 @contextmanager
