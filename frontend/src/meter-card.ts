@@ -91,6 +91,7 @@ export class MeterCard extends LitElement {
 
   setConfig(config: Config): void {
     checkConfig(config);
+    if (config.device_id !== this.config.device_id) this.receipts = undefined;
     this.config = config;
   }
 
@@ -251,7 +252,12 @@ export class MeterCard extends LitElement {
     }
     const receiptsOf =
       deviceId && this.hass.user?.is_admin && this.wantsReceipts
-        ? [deviceId, this.stateOf("transaction_event")?.state, this.running === null].join()
+        ? [
+            deviceId,
+            this.wantsReceipts,
+            this.stateOf("transaction_event")?.state,
+            this.running === null,
+          ].join()
         : "";
     if (receiptsOf !== this.receiptsOf) {
       this.receiptsOf = receiptsOf;

@@ -281,6 +281,37 @@ async def test_all_receipts_come_page_by_page(
     await take_picture(page, "card-history")
 
 
+async def test_the_editor_shows_what_its_form_says(
+    page: Page, home: Stage, dct1: Meter, iem_dcr: Meter
+) -> None:
+    """As many receipts as wanted, and none of the meter that was chosen before."""
+
+    def connect(browser: WebSocketRoute) -> None:
+        server = browser.connect_to_server()
+
+        def to_server(message: str | bytes) -> None:
+            assert isinstance(message, str)
+            if f"{DOMAIN}/receipts" not in message or iem_dcr.device_id not in message:
+                server.send(message)
+
+        browser.on_message(to_server)
+
+    for _ in range(2):
+        await start(home, dct1)
+        await stop(home, dct1)
+    await put_up(home, device_id=dct1.device_id, receipts=1)
+    await page.route_web_socket("**/api/websocket", connect)
+    card = await shown(page)
+    rows = card.get_by_role("listitem")
+    await expect(rows).to_have_count(1)
+    for device_id, receipts in ((dct1.device_id, 2), (iem_dcr.device_id, 0)):
+        await card.evaluate(
+            "(card, device_id) => card.setConfig({type: '', device_id, receipts: 2})",
+            device_id,
+        )
+        await expect(rows).to_have_count(receipts)
+
+
 async def test_the_keyboard_does_it_all(page: Page, home: Stage, dct1: Meter) -> None:
     """Dialogs keep the focus and give it back to where it was."""
     await put_up(home, device_id=dct1.device_id, ask_user=True)
