@@ -83,7 +83,9 @@ export class MeterCard extends LitElement {
   @state() private now = Date.now();
 
   private power: PowerHistory | undefined;
-  private subscribed: { deviceId: string; end: Promise<() => Promise<void>> } | undefined;
+  private subscribed:
+    | { deviceId: string; end: Promise<() => Promise<void>>; rejected?: true }
+    | undefined;
   private ticking: ReturnType<typeof setInterval> | undefined;
   private receiptsOf = "";
   /** What went on when the last question was asked. */
@@ -211,7 +213,10 @@ export class MeterCard extends LitElement {
         void this.loadMeters();
       }
       // What was missed meanwhile is fetched with the session, which comes anew.
-      if (before && !before.connected) this.power = undefined;
+      if (before && !before.connected) {
+        this.power = undefined;
+        if (this.subscribed?.rejected && this.hass.connected) this.subscribed = undefined;
+      }
       // Whatever stood in the way, it has gone on.
       if (before && this.transaction(before) !== this.transaction()) this.refused = "";
     }
@@ -244,8 +249,11 @@ export class MeterCard extends LitElement {
       this.unsubscribe();
       if (deviceId) {
         const end = subscribeSession(this.hass, deviceId, (running) => this.took(running));
-        this.subscribed = { deviceId, end };
+        const subscribed: MeterCard["subscribed"] = { deviceId, end };
+        this.subscribed = subscribed;
         end.catch(async (error: unknown) => {
+          // Asked for again with the next connection, not before.
+          subscribed.rejected = true;
           this.refused = await reasonOf(this.hass, error);
         });
       }

@@ -406,6 +406,38 @@ async def test_it_waits_for_the_integration_that_a_restart_brings_up_last(
     await expect(card).to_contain_text("Charging · Ada")
 
 
+async def test_a_session_that_could_not_be_followed_is_followed_after_a_reconnect(
+    page: Page, home: Stage, dct1: Meter
+) -> None:
+    """Also by a card that stays while the connection is away; till then it asks once."""
+    await start(home, dct1, identification_data="Ada")
+    await put_up(home, device_id=dct1.device_id)
+    card = await shown(page)
+    await card.evaluate(
+        """card => {
+            const another = document.createElement(card.localName);
+            another.id = "another";
+            another.setConfig({type: "", device_id: card.config.device_id});
+            let asked = 0;
+            const subscribeMessage = (...subscription) =>
+                asked++ ? card.hass.connection.subscribeMessage(...subscription)
+                        : Promise.reject({message: "Not now"});
+            another.hass = {...card.hass, connection: {subscribeMessage}};
+            document.body.append(another);
+        }"""
+    )
+    another = page.locator("#another")
+    await expect(another.get_by_role("alert")).to_have_text("Not now")
+    await expect(another).not_to_contain_text("Ada")
+    for connected in ("false", "true"):
+        await another.evaluate(
+            "async card => {"
+            f" card.hass = {{...card.hass, connected: {connected}}};"
+            " await card.updateComplete; }"
+        )
+    await expect(another).to_contain_text("Charging · Ada")
+
+
 async def test_the_form_of_a_start_goes_when_another_one_came_first(
     page: Page, home: Stage, dct1: Meter
 ) -> None:
