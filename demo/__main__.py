@@ -166,7 +166,7 @@ def welcome(home_assistant: HomeAssistant, simulation: Simulation) -> str:
     return f"""\
 Home Assistant   {home_assistant.url}/{dashboard.URL_PATH}
   log in as      {USER}, password {PASSWORD}
-Control          {simulation.control_url}    car, meters and faults; python -m simulators --help explains
+Control          {simulation.control_url}    car, meters and faults; .venv-run/bin/python -m simulators --help explains
 DCT1             {simulation.serial_port}    {simulation.dct1_serial_number}, 9600 baud, address 1
 IEM-DCR          {simulation.iem_dcr_url}    {simulation.iem_dcr_serial_number}
 
