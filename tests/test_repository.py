@@ -477,6 +477,16 @@ def test_icons_are_material_design_icons(icons: dict[str, Any]) -> None:
 # The quality scale
 
 
+def test_a_pull_request_is_tried_with_all_that_a_contributor_runs() -> None:
+    """What .ci/run does, the workflow does; it may keep more of what it saw."""
+    workflow = (ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8")
+    commands = re.findall(
+        r"scripts/\w+(?: --.+)?", (ROOT / ".ci/run").read_text(encoding="utf-8")
+    )
+    assert len(commands) == 6
+    assert not [command for command in commands if f"run: {command}" not in workflow]
+
+
 def test_the_quality_scale_is_answered_rule_by_rule(
     quality_scale: dict[str, dict[str, str]],
 ) -> None:
