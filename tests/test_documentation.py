@@ -196,18 +196,18 @@ def test_what_an_error_says_is_what_it_says() -> None:
         assert any(quote in without_names(text) for text in says[key]), key
 
 
+def anchors(file: Path) -> set[str]:
+    """Return what links can name in a page: its headings."""
+    headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in headings
+    }
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_lead_somewhere(page: Path) -> None:
     """To a file that is there, and to a heading that it has."""
-
-    def anchors(file: Path) -> set[str]:
-        headings = re.findall(
-            r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE
-        )
-        return {
-            re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-            for heading in headings
-        }
 
     links = re.findall(
         r'(?:\]\(|(?:src|srcset)=")(?!https?:)([^)"]+)',
@@ -218,6 +218,22 @@ def test_links_lead_somewhere(page: Path) -> None:
         file = page.parent / target if target else page
         assert file.exists(), link
         assert not anchor or anchor in anchors(file), link
+
+
+def test_links_from_outside_lead_somewhere() -> None:
+    """Cards, repairs and the store link to the published pages."""
+    sources = [
+        ROOT / "info.md",
+        *(ROOT / "frontend/src").glob("*.ts"),
+        *INTEGRATION.glob("*.py"),
+    ]
+    links = re.findall(
+        r"https://github\.com/dc-meter/dc-meter(?:/blob/main/([\w./-]+))?#([\w-]+)",
+        "".join(file.read_text(encoding="utf-8") for file in sources),
+    )
+    assert len(links) > 3
+    for page, anchor in links:
+        assert anchor in anchors(ROOT / (page or "README.md")), (page, anchor)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

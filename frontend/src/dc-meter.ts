@@ -20,7 +20,7 @@ const page = window as unknown as { customCards?: CustomCard[] };
   name: "DC Charging Meter",
   description: "Live power, cost and receipts of a charging meter, with start and stop",
   preview: true,
-  documentationURL: "https://github.com/dc-meter/dc-meter#card",
+  documentationURL: "https://github.com/dc-meter/dc-meter/blob/main/docs/dashboards.md#the-card",
   getEntitySuggestion({ entities }, entityId) {
     const entity = entities[entityId];
     return entity?.platform === DOMAIN && entity.device_id
