@@ -127,6 +127,15 @@ def test_a_bundle_explains_only_what_is_in_it() -> None:
     assert "safe.xml" not in only_blocks["README.txt"].decode("utf-8-sig")
 
 
+def test_a_bundle_promises_an_unsigned_session_no_more_than_its_paper() -> None:
+    content = files(unsigned_account("u1"))
+    assert [name for name in content if name.startswith("sessions/")] == [
+        "sessions/0001_u1/receipt.pdf"
+    ]
+    told = content["README.txt"].decode("utf-8-sig")
+    assert "receipt.pdf and, where the meter signed, receipt.json" in told
+
+
 def test_a_german_bundle_is_german() -> None:
     with ZipFile(zipped(dct1_account(), parties=GERMAN_PARTIES)) as archive:
         assert "LADEBELEGE" in archive.read("README.txt").decode("utf-8-sig")

@@ -10,9 +10,10 @@ CHARGING RECEIPTS
 
 statement.pdf        all sessions in a table
 sessions.csv         the same for a spreadsheet
-sessions/...         one folder a session: receipt.pdf, receipt.json for programs, what the
-                     meter signed as it was received, byte for byte, and the public key
-                     (public_key.txt as the meter gives it, public_key.pem for other programs)
+sessions/...         one folder a session: receipt.pdf and, where the meter signed, receipt.json
+                     for programs, what was signed as it was received, byte for byte, and the
+                     public key (public_key.txt as the meter gives it, public_key.pem for other
+                     programs)
 
 Each receipt names its record in the archive of the charging station, a number and a hash.
 Whoever keeps the archive must be able to show that record, and every one before it unchanged.
@@ -22,10 +23,10 @@ LADEBELEGE
 
 statement.pdf        alle Ladevorgänge in einer Tabelle
 sessions.csv         dasselbe für eine Tabellenkalkulation
-sessions/...         ein Ordner je Ladevorgang: receipt.pdf, receipt.json für Programme, was
-                     der Zähler signiert hat, so wie es empfangen wurde, Byte für Byte, und
-                     der öffentliche Schlüssel (public_key.txt, wie ihn der Zähler nennt,
-                     public_key.pem für andere Programme)
+sessions/...         ein Ordner je Ladevorgang: receipt.pdf und, wo der Zähler signiert hat,
+                     receipt.json für Programme, das Signierte, so wie es empfangen wurde, Byte
+                     für Byte, und der öffentliche Schlüssel (public_key.txt, wie ihn der Zähler
+                     nennt, public_key.pem für andere Programme)
 
 Jeder Beleg nennt seinen Eintrag im Archiv der Ladestation, eine Nummer und einen Hashwert.
 Wer das Archiv führt, muss diesen Eintrag vorzeigen können, und alle davor unverändert.
