@@ -1,13 +1,15 @@
 """A4 in the house's style: type, colours, columns and tables, and no idea what is in them.
 
-Only the fonts that every reader has are used, so nothing is embedded and nothing fetched; what
-Windows-1252 lacks is shown as a replacement. Every text is data: none is markup.
+Only the fonts that every reader has are used, so nothing is embedded and nothing fetched. Letters
+that Windows-1252 lacks are shown without their marks, all else that it lacks as a replacement.
+Every text is data: none is markup.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from math import ceil
 import re
+from unicodedata import combining, normalize
 
 from fpdf import FPDF
 from fpdf.drawing import PaintedPath
@@ -53,18 +55,33 @@ _PRINTABLE = r"\x20-\x7e\xa0-\xac\xae-\xff" + bytes(
 _UNPRINTABLE = re.compile(f"[^{_PRINTABLE}]")
 _UNPRINTABLE_IN_LINES = re.compile(f"[^{_PRINTABLE}\n]")
 
+_PLAIN_LETTERS = dict(zip("ĐđĦħıŁłŊŋŦŧ", "DdHhiLlNnTt", strict=True)) | {"ẞ": "SS"}
+"""Of letters that Unicode does not take apart."""
+
 _PAGES = "\x1fpages\x1f"
 """Stands for the number of pages. No text can say it, for control characters are replaced."""
 
 
 def plain(text: str) -> str:
     """Return what can be printed of a text, in one line."""
-    return _UNPRINTABLE.sub(_REPLACEMENT, " ".join(text.split()))
+    return _UNPRINTABLE.sub(_nearest, normalize("NFC", " ".join(text.split())))
 
 
 def lines_of(text: str) -> str:
     """Return what can be printed of a text, in its lines."""
-    return _UNPRINTABLE_IN_LINES.sub(_REPLACEMENT, "\n".join(text.strip().splitlines()))
+    lines = "\n".join(text.strip().splitlines())
+    return _UNPRINTABLE_IN_LINES.sub(_nearest, normalize("NFC", lines))
+
+
+def _nearest(match: re.Match[str]) -> str:
+    """Return a letter without its marks; the replacement for what is none, or of other script."""
+    letter = match[0]
+    nearest = _PLAIN_LETTERS.get(letter) or "".join(
+        part for part in normalize("NFKD", letter) if not combining(part)
+    )
+    if nearest.isalpha() and not _UNPRINTABLE.search(nearest):
+        return nearest
+    return _REPLACEMENT
 
 
 def escaped(text: str) -> str:
