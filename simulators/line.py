@@ -108,7 +108,7 @@ class Line(ABC):
         self._delay_s = 0.0
         self._held_back_s = 0.0
         self._late_s = 0.0
-        """How much later than on a wire the last request was through: this machine's share."""
+        """How much later than on a wire what passed last was through: this machine's share."""
 
     def connect(self, meter: ModbusMeter) -> None:
         """Put a meter on the line. Raises ``ValueError`` when its address is taken."""
