@@ -34,6 +34,7 @@ from .export.accounts import (
     ocmf_account,
     unsigned_account,
 )
+from .metering.signed import KEY
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 TOKYO = timezone(timedelta(hours=9))
@@ -264,6 +265,31 @@ def test_what_becomes_valid_must_be_of_its_session() -> None:
     assert anew.judgement is not None
     assert anew.judgement.verdict is Verdict.VALID
     assert Objection.LIVE_REGISTER_DIFFERS in anew.judgement.objections
+
+
+@pytest.mark.parametrize(
+    ("identification", "objections"), [("0A1B2C3D", ()), ("ANNA", ("other_user",))]
+)
+def test_what_becomes_valid_must_name_who_was_to_charge(
+    identification: str, objections: tuple[str, ...]
+) -> None:
+    """While its key was not trusted, what it says of its user counted for nothing."""
+    session = ocmf_account(
+        request=TransactionRequest(
+            transaction_id="T", identification_data=identification
+        )
+    ).session
+    assert session.receipt is not None
+    stranger = KEY.another().subject_public_key_info.hex()
+    before = Account(
+        session=session, judgement=judge(session.receipt, trusted_key=stranger)
+    )
+    assert before.judgement is not None
+    assert before.judgement.reason is Reason.KEY_CHANGED
+    anew = judged_anew(before, [session.receipt.end.public_key])
+    assert anew.judgement is not None
+    assert anew.judgement.verdict is Verdict.VALID
+    assert anew.judgement.objections == objections
 
 
 def test_what_ends_meanwhile_is_in_no_part_of_an_export(archive: Archive) -> None:

@@ -1,4 +1,4 @@
-"""What is known of a session: its gaps."""
+"""What is known of a session: its gaps, and whose receipt can be its own."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -10,6 +10,18 @@ from custom_components.dc_meter.session import Gap, GapKind, Particulars, Sessio
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SUMMER_ENDS = datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN)
+
+
+def session(transaction_id: str = "T", identification_data: str = "") -> Session:
+    """Return a session that was asked for."""
+    return Session(
+        request=TransactionRequest(
+            transaction_id=transaction_id, identification_data=identification_data
+        ),
+        particulars=Particulars(),
+        meter=MeterIdentity(manufacturer="", model="", serial_number="1"),
+        asked_at=SUMMER_ENDS,
+    )
 
 
 def gap(begins_at: datetime) -> Gap:
@@ -32,10 +44,27 @@ def gap(begins_at: datetime) -> Gap:
 )
 def test_gaps_near_each_other_are_one(second: datetime, number: int) -> None:
     """Also in the night in which summer time ends."""
-    session = Session(
-        request=TransactionRequest(transaction_id="T"),
-        particulars=Particulars(),
-        meter=MeterIdentity(manufacturer="", model="", serial_number="1"),
-        asked_at=SUMMER_ENDS,
-    )
-    assert len(session.with_gaps([gap(SUMMER_ENDS), gap(second)]).gaps) == number
+    assert len(session().with_gaps([gap(SUMMER_ENDS), gap(second)]).gaps) == number
+
+
+@pytest.mark.parametrize(
+    ("one", "signed_user", "can_be"),
+    [
+        (session(identification_data="ANNA"), "ANNA", True),
+        (session(identification_data="ANNA"), "BOB", False),
+        (session(identification_data="12"), "1", False),
+        (session(identification_data="ANNA"), "T", False),
+        (session(identification_data="ANNA"), None, True),
+        (session(), "T", True),
+        (session(), "U", False),
+        (session("foreign-20261025T023000.0"), "BOB", True),
+        (session(identification_data="A" * 99), "A" * 40, True),
+        (session(identification_data="A" * 99), "A" * 20, False),
+        (session(identification_data="A" * 99), "A" * 39 + "B", False),
+    ],
+)
+def test_a_receipt_can_be_of_the_session_whose_user_it_names(
+    one: Session, signed_user: str | None, can_be: bool
+) -> None:
+    """Or of any when it names nobody; what a meter had no room for was cut."""
+    assert one.can_be_of(signed_user) is can_be

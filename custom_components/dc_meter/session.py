@@ -16,6 +16,13 @@ from .metering.meter import MeterIdentity, Snapshot, TransactionRequest
 from .metering.verdict import Covered, Judgement, Objection, Receipt
 from .plausible import most_wh
 
+FOREIGN = "foreign-"
+"""What the id of a transaction that nobody here started begins with."""
+
+_NEVER_CUT = 36
+"""Characters of an identification that a receipt has room for: those of a UUID. How many more
+an IEM-DCR signs is not documented."""
+
 FLICKER = timedelta(minutes=1)
 """Gaps of one kind that are no further apart are one."""
 
@@ -138,6 +145,19 @@ class Session:
             self.particulars.client_id,
         }.isdisjoint(users)
 
+    def can_be_of(self, signed_user: str | None) -> bool:
+        """Tell whether a receipt that names this user can be the session's.
+
+        One that names nobody can; of one that nobody here started it is not known whose it is.
+        """
+        if not signed_user or self.transaction_id.startswith(FOREIGN):
+            return True
+        # Who is not identified is named by the transaction.
+        asked = self.request.identification_data or self.transaction_id
+        if len(signed_user) >= _NEVER_CUT:
+            return asked.startswith(signed_user)
+        return asked == signed_user
+
     def with_gaps(self, gaps: Iterable[Gap]) -> Session:
         """Return the session with these gaps too; flickering makes one gap, not many."""
         kept = list(self.gaps)
@@ -212,13 +232,16 @@ class Account:
 def judged(session: Session, judgement: Judgement | None) -> Account:
     """Return a session's account: what it costs by what is signed, and whether that can be its own.
 
-    A receipt that begins further from where the session did than can have flowed is of another.
+    A receipt that begins further from where the session did than can have flowed is of another,
+    and so is one that names another user.
     """
     energy = session.energy_import_wh
     signed = None if judgement is None else _signed_wh(session, judgement)
     account = Account(session=session, judgement=judgement)
     if energy is not None and signed is not None and abs(energy - signed) > most_wh(0):
         account = account.with_objection(Objection.LIVE_REGISTER_DIFFERS)
+    if judgement is not None and not session.can_be_of(judgement.user):
+        account = account.with_objection(Objection.OTHER_USER)
     if signed is not None:
         energy = signed
     if session.price is None or energy is None:

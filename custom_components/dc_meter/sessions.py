@@ -42,6 +42,7 @@ from .metering.verdict import Objection, judge
 from .plausible import most_wh
 from .receipts import judged_anew
 from .session import (
+    FOREIGN,
     Account,
     Gap,
     GapKind,
@@ -57,9 +58,6 @@ from .trust import Trust
 
 RECEIPT_PATIENCE_S = 60
 """How long a meter that shows no receipt of an ended transaction is asked for it."""
-
-FOREIGN = "foreign-"
-"""What the id of a transaction that nobody here started begins with."""
 
 _LOCKS: HassKey[WeakValueDictionary[str, asyncio.Lock]] = HassKey(
     f"{DOMAIN}_session_locks"
@@ -489,11 +487,8 @@ class Sessions:
 
     def _is_named_in(self, session: Session, receipt: Snapshot) -> bool:
         """Tell whether a receipt is this session's, by the user it names where it names one."""
-        if session.transaction_id.startswith(FOREIGN):
-            return True
         judgement = self._account(replace(session, end=receipt)).judgement
-        asked = session.request.identification_data or session.transaction_id
-        return judgement is None or judgement.user in (None, "", asked)
+        return judgement is None or session.can_be_of(judgement.user)
 
     async def _stop_running(self, context: Context | None) -> Outcome:
         """End what runs; a refusal and a lost answer leave it as the meter has it."""
@@ -615,9 +610,6 @@ class Sessions:
         account = self._account(session)
         if self._differs_live(session):
             account = account.with_objection(Objection.LIVE_REGISTER_DIFFERS)
-        if session.start is None and not self._is_named_in(session, snapshot):
-            # Nobody saw it begin: it may be what somebody else began meanwhile.
-            account = account.with_objection(Objection.OTHER_USER)
         account = await self._write(RecordKind.STOPPED, account)
         self.ending()
         self._foreign_seen = False

@@ -665,6 +665,28 @@ async def test_the_receipt_of_somebody_else_who_charges_on_is_not_billed_to_us(
     assert stopped["verdict"]["objections"] == ["live_register_differs"]
 
 
+async def test_a_receipt_that_names_somebody_else_is_not_billed_to_us(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """Ours was ended and theirs begun unseen, before anything had flowed that tells them apart."""
+    iem_dcr.signature_delay(seconds=0)
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", identification_data="ANNA")
+    await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+    iem_dcr.post_receipt({"TX": "E"})
+    iem_dcr.post_user(
+        {"IS": True, "IL": "NONE", "IF": [], "IT": "NONE", "ID": "BOB", "US": False}
+    )
+    iem_dcr.post_receipt({"TX": "B"})
+    await setup(iem_dcr_entry)
+    stopped = await call(hass, iem_dcr_entry, "stop")
+    assert stopped["verdict"]["verdict"] == "valid"
+    assert stopped["verdict"]["objections"] == ["other_user"]
+
+
 async def test_reloading_waits_for_a_stop_under_way(
     hass: HomeAssistant,
     iem_dcr_entry: MockConfigEntry,
