@@ -58,6 +58,7 @@ from .metering.verdict import Verdict
 from .receipts import Page, Query, Receipts, page
 from .registry import find_entity, is_replaced, serial_number_of
 from .session import Account, Particulars
+from .sessions import AlreadyRunningError
 
 ACTION_START = "start_transaction"
 ACTION_STOP = "stop_transaction"
@@ -145,6 +146,7 @@ START_SCHEMA = vol.Schema(
         vol.Optional("tariff_id", default=""): _text,
         vol.Optional("cable_id", default=""): _text,
         vol.Optional("user_data", default=None): _user_data,
+        vol.Optional("unless_running", default=False): cv.boolean,
     }
 )
 
@@ -363,9 +365,11 @@ def async_setup_actions(hass: HomeAssistant) -> None:
                     user_data=call.data["user_data"],
                 ),
                 call.context,
+                unless_running=call.data["unless_running"],
             )
+            if outcome is None:
+                raise AlreadyRunningError
         await data.coordinator.async_refresh()
-        assert outcome is not None
         return outcome_data(outcome)
 
     async def stop(call: ServiceCall) -> ServiceResponse:

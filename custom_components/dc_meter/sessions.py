@@ -86,6 +86,13 @@ class OtherTransactionError(InvalidRequestError):
     message = "Transaction {asked} does not run; {running} does"
 
 
+class AlreadyRunningError(InvalidRequestError):
+    """A transaction runs that is to go on."""
+
+    key = "already_running"
+    message = "A transaction is already running"
+
+
 class TransactionIdUsedError(InvalidRequestError):
     """A transaction of this id is already in the archive."""
 

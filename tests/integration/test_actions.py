@@ -135,6 +135,19 @@ async def test_everyone_is_told_what_the_caller_is_told(
     assert state_of(hass, meter_entry, "transaction_event") != STATE_UNKNOWN
 
 
+async def test_a_start_can_leave_alone_what_runs(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """It is refused, and the transaction goes on; where none runs one begins."""
+    await setup(meter_entry)
+    started = await call(hass, meter_entry, "start", unless_running=True)
+    with pytest.raises(ServiceValidationError) as refused:
+        await call(hass, meter_entry, "start", unless_running=True)
+    assert refused.value.translation_key == "already_running"
+    running = await call(hass, meter_entry, "get")
+    assert running["transaction_id"] == started["transaction_id"]
+
+
 async def test_entities_follow_the_session(
     hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup, car: Car
 ) -> None:

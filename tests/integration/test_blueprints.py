@@ -20,6 +20,7 @@ from custom_components.dc_meter.const import DOMAIN
 from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT
 from homeassistant.core import HomeAssistant, SupportsResponse
 from homeassistant.setup import async_setup_component
+from simulators.iem_dcr import IemDcrServer
 
 from .conftest import device_of
 from .test_actions import call
@@ -140,6 +141,49 @@ async def test_a_statement_is_made_once_a_month_and_made_up_for(
         ("2026-12-01T00:00:00+01:00", "2027-01-01T00:00:00+01:00"),
         ("2027-03-01T00:00:00+01:00", "2027-04-01T00:00:00+02:00"),
     ]
+
+
+@pytest.mark.parametrize("name", ["start_on_tag", "start_on_plug"])
+async def test_nobody_elses_session_is_ended_after_a_poll_that_failed(
+    hass: HomeAssistant,
+    automation: Make,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+    name: str,
+) -> None:
+    """The condition does not see it then; the meter still does."""
+    await setup(iem_dcr_entry)
+    inputs: dict[str, Any] = {
+        "start_on_tag": {"tags": [{"tag": "BOB"}]},
+        "start_on_plug": {"wait": {"seconds": 0}},
+    }[name]
+    hass.states.async_set("binary_sensor.plug", "off")
+    await automation(
+        name,
+        meter=device_of(hass, iem_dcr_entry),
+        released=[{"event": "released"}],
+        **inputs,
+    )
+    released = async_capture_events(hass, "released")
+    anna = await call(hass, iem_dcr_entry, "start", client_id="Anna")
+    server.disconnect(count=1_000)
+    await iem_dcr_entry.runtime_data.coordinator.async_refresh()
+    server.disconnect(count=0)
+    hass.bus.async_fire("tag_scanned", {"tag_id": "BOB"})
+    hass.states.async_set("binary_sensor.plug", "on")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert (await call(hass, iem_dcr_entry, "get"))["transaction_id"] == anna[
+        "transaction_id"
+    ]
+    assert not released
+    await call(hass, iem_dcr_entry, "stop")
+    hass.bus.async_fire("tag_scanned", {"tag_id": "BOB"})
+    for state in ("off", "on"):
+        hass.states.async_set("binary_sensor.plug", state)
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert (await call(hass, iem_dcr_entry, "get"))["running"]
+    assert released
 
 
 @pytest.mark.parametrize(
