@@ -18,7 +18,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.dc_meter.const import DOMAIN
 from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT
-from homeassistant.core import HomeAssistant, SupportsResponse
+from homeassistant.core import HomeAssistant, SupportsResponse, callback
 from homeassistant.setup import async_setup_component
 from simulators.iem_dcr import IemDcrServer
 
@@ -143,7 +143,13 @@ async def test_a_statement_is_made_once_a_month_and_made_up_for(
     ]
 
 
-@pytest.mark.parametrize("name", ["start_on_tag", "start_on_plug"])
+@pytest.mark.parametrize(
+    ("name", "inputs"),
+    [
+        ("start_on_tag", {"tags": [{"tag": "BOB"}]}),
+        ("start_on_plug", {"wait": {"seconds": 0}}),
+    ],
+)
 async def test_nobody_elses_session_is_ended_after_a_poll_that_failed(
     hass: HomeAssistant,
     automation: Make,
@@ -151,13 +157,10 @@ async def test_nobody_elses_session_is_ended_after_a_poll_that_failed(
     setup: Setup,
     server: IemDcrServer,
     name: str,
+    inputs: dict[str, Any],
 ) -> None:
     """The condition does not see it then; the meter still does."""
     await setup(iem_dcr_entry)
-    inputs: dict[str, Any] = {
-        "start_on_tag": {"tags": [{"tag": "BOB"}]},
-        "start_on_plug": {"wait": {"seconds": 0}},
-    }[name]
     hass.states.async_set("binary_sensor.plug", "off")
     await automation(
         name,
@@ -184,6 +187,63 @@ async def test_nobody_elses_session_is_ended_after_a_poll_that_failed(
         await hass.async_block_till_done(wait_background_tasks=True)
     assert (await call(hass, iem_dcr_entry, "get"))["running"]
     assert released
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "running", "done"),
+    [
+        ([], "Anna", {"resumed"}),
+        (["stop"], None, set()),
+        (["stop", "start"], "Bob", {"resumed", "failed"}),
+    ],
+    ids=["goes on", "has ended", "another one runs"],
+)
+async def test_only_the_session_under_the_old_tariff_is_continued(
+    hass: HomeAssistant,
+    automation: Make,
+    meter_entry: MockConfigEntry,
+    setup: Setup,
+    meanwhile: list[str],
+    running: str | None,
+    done: set[str],
+) -> None:
+    """While the charger is paused its user may stop it, and somebody else start."""
+    await setup(meter_entry)
+    hass.states.async_set("sensor.tariff", "day")
+    events = {what: async_capture_events(hass, what) for what in ("resumed", "failed")}
+    await automation(
+        "split_on_tariff",
+        meter=device_of(hass, meter_entry),
+        pause=[
+            {"event": "paused"},
+            {"wait_for_trigger": {"trigger": "event", "event_type": "ready"}},
+        ],
+        resume=[{"event": "resumed"}],
+        failed=[{"event": "failed"}],
+    )
+    # An ID that a template would take for a number.
+    await call(hass, meter_entry, "start", transaction_id="1.50", client_id="Anna")
+    paused = asyncio.Event()
+    hass.bus.async_listen("paused", callback(lambda _: paused.set()))
+    hass.states.async_set("sensor.tariff", "night")
+    await paused.wait()
+    for action in meanwhile:
+        await hass.services.async_call(
+            DOMAIN,
+            f"{action}_transaction",
+            {"device_id": device_of(hass, meter_entry)}
+            | ({"client_id": "Bob"} if action == "start" else {}),
+            blocking=True,
+        )
+    hass.bus.async_fire("ready")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    found = await call(hass, meter_entry, "get")
+    assert found["running"] is (running is not None)
+    if running is not None:
+        assert found["transaction_id"] != "1.50"
+        assert found["session"]["client_id"] == running
+        assert found["session"]["tariff_id"] == ("night" if running == "Anna" else "")
+    assert {what for what, heard in events.items() if heard} == done
 
 
 @pytest.mark.parametrize(
