@@ -472,9 +472,11 @@ class Sessions:
             if self._is_named_in(session, receipt):
                 await self._stopped(session, receipt, None)
                 return
-            # Ours left no receipt, and another transaction has run since.
-            await self._stopped(self._foreign(), receipt, None)
+            # Ours left no receipt, and another transaction has run since. Whose receipt the
+            # meter has for longer than we may: a process that dies in between lost nothing.
             await self._fail(session, NoReceiptError(seconds=RECEIPT_PATIENCE_S), None)
+            self._foreign_seen = True
+            await self._stopped(self._foreign(), receipt, None)
             return
         self._miss_receipt()
         LOGGER.warning(

@@ -18,7 +18,7 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.dc_meter.archive import Link, RecordKind, Selection
+from custom_components.dc_meter.archive import ArchiveError, Link, RecordKind, Selection
 from custom_components.dc_meter.archive_file import ARCHIVE
 from custom_components.dc_meter.clock import uptime_s
 from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
@@ -635,12 +635,62 @@ async def test_a_transaction_of_somebody_else_after_ours_is_kept_as_theirs(
     await setup(iem_dcr_entry)
     while len(events) < 2:
         await poll(hass, iem_dcr_entry)
-    stopped, failed = events
+    failed, stopped = events
+    assert failed.data["type"] == "transaction_failed"
+    assert failed.data["transaction_id"] == "MINE"
     assert stopped.data["type"] == "transaction_stopped"
     assert stopped.data["transaction_id"].startswith("foreign-")
     assert '"ID":"X"' in stopped.data["signed_meter_value"]["signed_meter_data"]
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["disk full", "killed"])
+async def test_ours_has_failed_and_theirs_is_kept_although_only_one_could_be_written(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+    monkeypatch: pytest.MonkeyPatch,
+    killed: bool,
+) -> None:
+    """The meter holds their receipt until the next; that ours has none, nobody else knows."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", transaction_id="first")
+    await call(hass, iem_dcr_entry, "stop")
+    await call(hass, iem_dcr_entry, "start", transaction_id="MINE")
+    await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+    server.meter._transaction = None  # noqa: SLF001, lost without a trace
+    server.meter.post_user(
+        {"IS": True, "IL": "NONE", "IF": [], "IT": "NONE", "ID": "X", "US": False}
+    )
+    server.meter.post_receipt({"TX": "B"})
+    server.meter.post_receipt({"TX": "E"})
+    await asyncio.sleep(0.5)
+    archive = hass.data[ARCHIVE]
+    append = archive.append
+    written: list[RecordKind] = []
+
+    def append_one_end(*, kind: RecordKind, **record: Any) -> Link:
+        if any(one in (RecordKind.STOPPED, RecordKind.FAILED) for one in written):
+            raise ArchiveError("no space left")
+        written.append(kind)
+        return append(kind=kind, **record)
+
+    events = async_capture_events(hass, EVENT_DC_METER)
+    with monkeypatch.context() as full:
+        full.setattr(archive, "append", append_one_end)
+        await setup(iem_dcr_entry)
+        await poll(hass, iem_dcr_entry)
+        if killed:
+            await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+    if killed:
+        await setup(iem_dcr_entry)
+        await call(hass, iem_dcr_entry, "start", transaction_id="next")
+    await poll(hass, iem_dcr_entry)
+    failed, stopped = events[:2]
     assert failed.data["type"] == "transaction_failed"
     assert failed.data["transaction_id"] == "MINE"
+    assert stopped.data["type"] == "transaction_stopped"
+    assert '"ID":"X"' in stopped.data["signed_meter_value"]["signed_meter_data"]
 
 
 async def test_the_receipt_of_somebody_else_who_charges_on_is_not_billed_to_us(
