@@ -299,7 +299,7 @@ class _ForeignTransactionFlow(_Flow):
     async def _decide(self) -> None:
         sessions = self._entry.runtime_data.sessions
         if self._end:
-            await sessions.stop()
+            await sessions.end_foreign()
         else:
             await sessions.adopt()
 

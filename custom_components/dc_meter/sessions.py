@@ -93,6 +93,13 @@ class AlreadyRunningError(InvalidRequestError):
     message = "A transaction is already running"
 
 
+class NoLongerSoError(InvalidRequestError):
+    """What was to be decided on has changed since it was shown."""
+
+    key = "no_longer_so"
+    message = "This is no longer so"
+
+
 class TransactionIdUsedError(InvalidRequestError):
     """A transaction of this id is already in the archive."""
 
@@ -320,14 +327,17 @@ class Sessions:
             running = self.is_running(await self._active())
             return running, self.current if running else None
 
-    async def adopt(self) -> Outcome | None:
-        """Take over a transaction that nobody here started; None when there is none."""
+    async def adopt(self) -> Outcome:
+        """Take over a transaction that nobody here started.
+
+        Raises ``NoLongerSoError`` when none runs, what ``Meter.read`` raises, and
+        ``ArchiveError``.
+        """
         return await self._to_the_end(self._adopt())
 
-    async def _adopt(self) -> Outcome | None:
+    async def _adopt(self) -> Outcome:
         async with self._lock:
-            if not await self._active() or self.current or self._unresolved:
-                return None
+            await self._expect_foreign()
             session = self._foreign()
             account = await self._write(RecordKind.STARTED, Account(session=session))
             self.current = session
@@ -335,6 +345,23 @@ class Sessions:
             outcome = Outcome(kind=EVENT_STARTED, account=account)
             self._announce(outcome, None)
             return outcome
+
+    async def end_foreign(self) -> Outcome:
+        """End a transaction that nobody here started, and keep its receipt.
+
+        Raises ``NoLongerSoError`` when none runs, what ``Meter.end`` raises, and
+        ``ArchiveError``.
+        """
+        return await self._to_the_end(self._end_foreign())
+
+    async def _end_foreign(self) -> Outcome:
+        async with self._lock:
+            await self._expect_foreign()
+            return await self._stop_running(None)
+
+    async def _expect_foreign(self) -> None:
+        if not await self._active() or self.current or self._unresolved:
+            raise NoLongerSoError
 
     async def quiet(self) -> None:
         """Wait until nothing is being started or stopped."""

@@ -359,6 +359,28 @@ async def test_the_owner_decides_on_a_transaction_nobody_here_started(
     assert receipt["verdict"]["verdict"] == "valid"
 
 
+@pytest.mark.parametrize("choice", ["adopt", "end"])
+async def test_a_decision_on_somebody_elses_transaction_is_not_one_on_ours(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    issue_registry: ir.IssueRegistry,
+    choice: str,
+) -> None:
+    """It was ended and ours begun since the repair was shown."""
+    await setup(iem_dcr_entry)
+    meter = iem_dcr_entry.runtime_data.meter
+    await meter.begin(TransactionRequest(transaction_id="X"))
+    await poll(hass, iem_dcr_entry)
+    (issue,) = issue_registry.issues.values()
+    await call(hass, iem_dcr_entry, "start", transaction_id="ours")
+    result = await fix(hass, issue, choice)
+    assert result["reason"] == "failed"
+    assert "no longer so" in result["description_placeholders"]["error"]
+    running = await call(hass, iem_dcr_entry, "get")
+    assert running["transaction_id"] == "ours"
+
+
 async def test_a_session_tells_when_its_meter_was_not_seen(
     hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, line: SerialLine
 ) -> None:
