@@ -528,11 +528,13 @@ class Sessions:
 
     async def _stop_running(self, context: Context | None) -> Outcome:
         """End what runs; a refusal and a lost answer leave it as the meter has it."""
-        session = self.current or self._foreign()
-        if self._asked_to_stop != session.transaction_id:
+        if (session := self.current) is None:
+            # Not ours unless somebody takes it over: nothing is noted of it until it has ended.
+            self._foreign_seen = True
+            session = self._foreign()
+        elif self._asked_to_stop != session.transaction_id:
             await self._write(RecordKind.STOPPING, Account(session=session))
             self._asked_to_stop = session.transaction_id
-        self.current = session
         return await self._stopped(session, await self._meter.end(), context)
 
     def _foreign(self) -> Session:

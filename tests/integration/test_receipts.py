@@ -359,6 +359,34 @@ async def test_the_owner_decides_on_a_transaction_nobody_here_started(
     assert receipt["verdict"]["verdict"] == "valid"
 
 
+async def test_a_transaction_of_somebody_else_that_cannot_be_ended_is_still_theirs(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    car: Car,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    """While current flows the meter refuses; the owner is asked on, also after a restart."""
+    await setup(iem_dcr_entry)
+    await iem_dcr_entry.runtime_data.meter.begin(TransactionRequest(transaction_id="X"))
+    await poll(hass, iem_dcr_entry)
+    events = async_capture_events(hass, EVENT_DC_METER)
+    car.set_power(11_000)
+    for _ in range(2):
+        (issue,) = issue_registry.issues.values()
+        assert (await fix(hass, issue, "end"))["reason"] == "failed"
+        await poll(hass, iem_dcr_entry)
+        assert state_of(hass, iem_dcr_entry, "transaction_id") == STATE_UNKNOWN
+        await hass.config_entries.async_reload(iem_dcr_entry.entry_id)
+        await poll(hass, iem_dcr_entry)
+    assert not events
+    car.stop()
+    (issue,) = issue_registry.issues.values()
+    result = await fix(hass, issue, "end")
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert [event.data["type"] for event in events] == ["transaction_stopped"]
+
+
 @pytest.mark.parametrize("choice", ["adopt", "end"])
 async def test_a_decision_on_somebody_elses_transaction_is_not_one_on_ours(
     hass: HomeAssistant,

@@ -442,6 +442,27 @@ async def test_an_end_whose_answer_was_lost_still_gives_its_receipt(
     assert events[1].data["verdict"]["verdict"] == "valid"
 
 
+async def test_the_receipt_of_somebody_else_is_kept_although_the_answer_was_lost(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+) -> None:
+    """The meter has ended it, and is silent for a while then."""
+    await setup(iem_dcr_entry)
+    await iem_dcr_entry.runtime_data.meter.begin(TransactionRequest(transaction_id="X"))
+    await go_quiet_after_next_mark(server)
+    with pytest.raises(HomeAssistantError):
+        await call(hass, iem_dcr_entry, "stop")
+    server.disconnect(count=0)
+    events = async_capture_events(hass, EVENT_DC_METER)
+    await poll(hass, iem_dcr_entry)
+    stopped = events[-1].data
+    assert stopped["type"] == "transaction_stopped"
+    assert stopped["transaction_id"].startswith("foreign-")
+    assert stopped["verdict"]["verdict"] == "valid"
+
+
 async def test_a_receipt_that_is_slow_to_come_is_waited_for_and_not_given_up(
     hass: HomeAssistant,
     iem_dcr_entry: MockConfigEntry,
