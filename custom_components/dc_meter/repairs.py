@@ -20,6 +20,7 @@ from .metering.errors import MeterUnreachableError, WrongMeterError
 from .metering.meter import Notice
 from .plausible import LIFETIME, TRANSACTION
 from .registry import find_entity
+from .sessions import NoLongerSoError
 from .trust import TrustOrigin
 
 KEY_CHANGED = "key_changed"
@@ -255,6 +256,9 @@ class _MeterExchangedFlow(_Flow):
 
     @override
     async def _decide(self) -> None:
+        issue = ir.async_get(self.hass).async_get_issue(DOMAIN, self.issue_id)
+        if issue is None or issue.data != self._data:
+            raise NoLongerSoError
         expected, found = str(self._data["expected"]), str(self._data["found"])
         if self.hass.config_entries.async_entry_for_domain_unique_id(DOMAIN, found):
             # It has an entry of its own: two meters changed places, or it was added since.

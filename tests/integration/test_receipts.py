@@ -230,6 +230,28 @@ async def test_an_exchanged_meter_can_take_over_the_entry(
     assert not issue_registry.issues
 
 
+@pytest.mark.parametrize("answers", [DCT1_SERIAL, "BY0000000000Y"])
+async def test_an_exchange_that_is_no_longer_so_is_not_accepted(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    dct1: SimulatedDct1,
+    issue_registry: ir.IssueRegistry,
+    answers: str,
+) -> None:
+    """The entry's own meter answers again, or yet another, since it was shown."""
+    await setup(dct1_entry)
+    await hass.config_entries.async_unload(dct1_entry.entry_id)
+    dct1.exchange(serial_number="BY0000000000X")
+    await hass.config_entries.async_setup(dct1_entry.entry_id)
+    (issue,) = issue_registry.issues.values()
+    dct1.exchange(serial_number=answers)
+    await hass.config_entries.async_reload(dct1_entry.entry_id)
+    result = await fix(hass, issue, "confirm")
+    assert result["reason"] == "failed"
+    assert dct1_entry.unique_id == DCT1_SERIAL
+
+
 async def replace_meter(
     hass: HomeAssistant,
     entry: MockConfigEntry,
