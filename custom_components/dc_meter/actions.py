@@ -393,14 +393,23 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         data = {} if session is None else account_data(Account(session=session))
         return {"running": active, **data}
 
+    def meter_of(call: ServiceCall) -> str | None:
+        """Return the serial number of the meter asked for, which may be away; None for all."""
+        if ATTR_DEVICE_ID not in call.data:
+            return None
+        device, entry = dr.async_get_device_and_config_entry_for_domain(
+            hass, call.data[ATTR_DEVICE_ID], domain=DOMAIN, include_child_devices=False
+        )
+        if device is None or entry is None:
+            # It says what is wrong with it.
+            device, _ = device_and_entry_of(call)
+        return serial_number_of(device)
+
     async def find_receipts[T](
         call: ServiceCall, find: Callable[[Archive, Query], T]
     ) -> T:
         """Find what the call asks for; without a device at all meters."""
-        meter = None
-        if ATTR_DEVICE_ID in call.data:
-            device, _ = device_and_entry_of(call)
-            meter = serial_number_of(device)
+        meter = meter_of(call)
         with translated_errors():
             return await hass.async_add_executor_job(
                 find,

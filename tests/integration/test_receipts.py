@@ -34,7 +34,11 @@ from homeassistant.exceptions import (
     ServiceValidationError,
     Unauthorized,
 )
-from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from simulators.car import Car
@@ -541,6 +545,43 @@ async def test_receipts_are_found_by_meter_time_verdict_and_user(
     assert await found(to=first["session"]["started_at"]) == []
     for receipt in await receipts(hass):
         assert receipt["signed_meter_value"]
+
+
+async def test_the_receipts_of_a_meter_that_is_away_are_found(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """The archive has them, whether the entry is loaded or not; a device that is no meter has none."""
+    await setup(meter_entry)
+    await session(hass, meter_entry, transaction_id="T")
+    stranger = MockConfigEntry(domain="other")
+    stranger.add_to_hass(hass)
+    other = dr.async_get(hass).async_get_or_create(
+        config_entry_id=stranger.entry_id, identifiers={("other", "1")}
+    )
+    await hass.config_entries.async_unload(meter_entry.entry_id)
+
+    async def export(device_id: str) -> Any:
+        answer = await hass.services.async_call(
+            DOMAIN,
+            "export_receipts",
+            {"device_id": device_id, "format": "csv"},
+            blocking=True,
+            return_response=True,
+        )
+        return None if answer is None else answer["receipts"]
+
+    device_id = device_of(hass, meter_entry)
+    (receipt,) = await receipts(hass, device_id=device_id)
+    assert receipt["transaction_id"] == "T"
+    assert await export(device_id) == 1
+    for wrong, why in (
+        ("nothing", "service_device_not_found"),
+        (other.id, "service_device_wrong_domain"),
+    ):
+        for find in (export(wrong), receipts(hass, device_id=wrong)):
+            with pytest.raises(ServiceValidationError) as refused:
+                await find
+            assert refused.value.translation_key == why
 
 
 async def test_an_answer_names_the_record_that_proves_it(
