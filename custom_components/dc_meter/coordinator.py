@@ -134,6 +134,21 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         if self.registers.heard_at is not None:
             self.sessions.was_watched(until=self.registers.heard_at)
 
+    @property
+    def _has_audience(self) -> bool:
+        """Whether there are entities to be told, and automations that listen."""
+        return (
+            self.config_entry.state is ConfigEntryState.LOADED
+            and self.hass.state is CoreState.running
+        )
+
+    @override
+    async def _async_refresh(self, *args: Any, **kwargs: Any) -> None:
+        await super()._async_refresh(*args, **kwargs)
+        # Conditions and entities say so by now: who hears the event may look at them.
+        if self.last_update_success and self._has_audience:
+            report_back(self.hass, self.config_entry)
+
     @override
     async def _async_update_data(self) -> MeterReading:
         began_s = monotonic()
@@ -163,14 +178,7 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         self.clock.note(reading, now_s)
         self._note_occasion(reading)
         settle = self.sessions.heard(reading)
-        # Only once there are entities to be told, and automations that listen.
-        if (
-            self.config_entry.state is not ConfigEntryState.LOADED
-            or self.hass.state is not CoreState.running
-        ):
-            return reading
-        report_back(self.hass, self.config_entry)
-        if settle:
+        if settle and self._has_audience:
             self.config_entry.async_create_background_task(
                 self.hass, self._settle(reading), f"{self.name} - settle session"
             )

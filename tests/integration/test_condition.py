@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
+from custom_components.dc_meter.const import DOMAIN, EVENT_BACK, EVENT_DC_METER
 from custom_components.dc_meter.metering.meter import TransactionRequest
+from homeassistant.const import STATE_ON
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import (
     area_registry as ar,
@@ -23,7 +24,7 @@ from homeassistant.setup import async_setup_component
 from simulators.dct1 import SimulatedDct1
 from simulators.line import SerialLine
 
-from .conftest import DCT1_SERIAL, device_of
+from .conftest import DCT1_SERIAL, device_of, state_of
 from .test_actions import call
 from .test_init import poll
 from .test_receipts import replace_meter
@@ -92,6 +93,38 @@ async def test_it_knows_when_the_event_comes(
     await call(hass, meter_entry, "stop")
     checker.async_unload()
     assert seen == {"transaction_started": True, "transaction_stopped": False}
+
+
+async def test_what_runs_is_known_when_the_meter_is_told_to_be_back(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, line: SerialLine
+) -> None:
+    """An automation that is run by it sees the session, and entities that are there again."""
+    await setup(dct1_entry)
+    target = {"device_id": device_of(hass, dct1_entry)}
+    seen: list[tuple[bool, str]] = []
+    config = await async_validate_condition_config(
+        hass, {"condition": "dc_meter.transaction_is_running", "target": target}
+    )
+    checker = await async_from_config(hass, config)
+
+    @callback
+    def look(event: Event) -> None:
+        if event.data["type"] == EVENT_BACK:
+            seen.append(
+                (
+                    bool(checker.async_check()),
+                    state_of(hass, dct1_entry, "transaction_active"),
+                )
+            )
+
+    hass.bus.async_listen(EVENT_DC_METER, look)
+    await call(hass, dct1_entry, "start")
+    await line.cut()
+    await poll(hass, dct1_entry)
+    await line.mend()
+    await poll(hass, dct1_entry)
+    checker.async_unload()
+    assert seen == [(True, STATE_ON)]
 
 
 @pytest.mark.parametrize(
