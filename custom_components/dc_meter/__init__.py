@@ -80,6 +80,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
         archive=archive,
         trust=trust,
         price=price_at(hass, entry),
+        price_unseen=price_at(hass, entry, at_any_time=True),
         announce=announcer(hass, device.id, identity.serial_number),
     )
     with _archive_needed():

@@ -22,15 +22,20 @@ _PER_KWH = {
 """What makes a price per unit of energy one per kilowatt-hour; without a unit it is one."""
 
 
-def price_at(hass: HomeAssistant, entry: ConfigEntry) -> Callable[[], Price | None]:
-    """Return what tells the price now; None where none is known."""
+def price_at(
+    hass: HomeAssistant, entry: ConfigEntry, *, at_any_time: bool = False
+) -> Callable[[], Price | None]:
+    """Return what tells the price now; None where none is known.
+
+    ``at_any_time`` leaves an entity's out: what it was before is not known.
+    """
 
     def price() -> Price | None:
         currency = hass.config.currency
         text = entry.options.get(CONF_PRICE)
         per: Decimal | None = Decimal(1)
         if entity_id := entry.options.get(CONF_PRICE_ENTITY):
-            if (state := hass.states.get(entity_id)) is None:
+            if at_any_time or (state := hass.states.get(entity_id)) is None:
                 return None
             text = state.state
             # "EUR/kWh": the entity knows its currency.

@@ -137,14 +137,20 @@ class Sessions:
         archive: Archive,
         trust: Trust,
         price: Callable[[], Price | None],
+        price_unseen: Callable[[], Price | None],
         announce: Callable[[Outcome, Context | None], None],
     ) -> None:
-        """Prepare; ``resume`` before use."""
+        """Prepare; ``resume`` before use.
+
+        ``price`` is that of a session which begins now, ``price_unseen`` that of one which
+        nobody saw begin.
+        """
         self._hass = hass
         self._meter = meter
         self._archive = archive
         self._trust = trust
         self._price = price
+        self._price_unseen = price_unseen
         self._announce = announce
         # One for all that ever speak for this meter: an entry that is being loaded again waits
         # for what the one before has under way.
@@ -547,7 +553,7 @@ class Sessions:
             particulars=Particulars(),
             meter=self._meter.identity,
             asked_at=now,
-            price=self._price(),
+            price=self._price_unseen(),
         )
 
     def _warnings(self, request: TransactionRequest) -> tuple[StartWarning, ...]:

@@ -515,6 +515,48 @@ async def test_a_session_costs_its_signed_energy(
     )
 
 
+@pytest.mark.parametrize("choice", ["adopt", "end", None])
+@pytest.mark.parametrize(
+    ("options", "price"),
+    [({"price": 0.5}, 0.5), ({"price": 0.5, "price_entity": "sensor.price"}, None)],
+    ids=["fixed", "of an entity"],
+)
+async def test_a_session_that_nobody_saw_begin_costs_what_it_does_at_any_time(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    car: Car,
+    issue_registry: ir.IssueRegistry,
+    options: dict[str, Any],
+    price: float | None,
+    choice: str | None,
+) -> None:
+    """What an entity's price was by then is not known: taken over, ended, or found afterwards."""
+    hass.states.async_set("sensor.price", "0.3", {"unit_of_measurement": "EUR/kWh"})
+    hass.config_entries.async_update_entry(
+        iem_dcr_entry, options={**iem_dcr_entry.options, **options}
+    )
+    await setup(iem_dcr_entry)
+    meter = iem_dcr_entry.runtime_data.meter
+    await meter.begin(TransactionRequest(transaction_id="X"))
+    await poll(hass, iem_dcr_entry)
+    (issue,) = issue_registry.issues.values()
+    car.steer(power_w=100_000, time_scale=200)
+    await asyncio.sleep(0.3)
+    car.stop()
+    if choice is None:
+        await meter.end()
+        await poll(hass, iem_dcr_entry)
+    else:
+        await fix(hass, issue, choice)
+    found = (await call(hass, iem_dcr_entry, "stop"))["session"]
+    assert found["energy_import_wh"] > 500
+    assert found["price_per_kwh"] == price
+    assert found["cost"] == (
+        None if price is None else cost(found["energy_import_wh"], price)
+    )
+
+
 async def test_receipts_are_found_by_meter_time_verdict_and_user(
     hass: HomeAssistant,
     dct1_entry: MockConfigEntry,
