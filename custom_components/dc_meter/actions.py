@@ -382,8 +382,8 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             )
         await data.coordinator.async_refresh()
         answer = outcome_data(outcome)
-        if outcome.already_stopped and user is not None and not user.is_admin:
-            # Else ids, which everybody sees, would lead to every receipt there is.
+        if user is not None and not user.is_admin:
+            # Somebody else may have charged. Ids, which everybody sees, lead to every receipt.
             return without_user(answer)
         return answer
 
