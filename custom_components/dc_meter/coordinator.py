@@ -153,6 +153,7 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
     async def _async_update_data(self) -> MeterReading:
         began_s = monotonic()
         self.polls.began(began_s)
+        written = self.sessions.written
         try:
             reading = await self.meter.read()
         except MeterError as err:
@@ -177,7 +178,7 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         reading = self._believed(reading)
         self.clock.note(reading, now_s)
         self._note_occasion(reading)
-        settle = self.sessions.heard(reading)
+        settle = self.sessions.heard(reading, written)
         if settle and self._has_audience:
             self.config_entry.async_create_background_task(
                 self.hass, self._settle(reading), f"{self.name} - settle session"

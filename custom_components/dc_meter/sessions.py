@@ -164,6 +164,9 @@ class Sessions:
         self._foreign_seen = False
         """A transaction that nobody here started was seen to run."""
 
+        self.written = 0
+        """How many records were written of what begins and ends here."""
+
         self._asked_to_stop = ""
         """The transaction whose end is already noted as intended."""
 
@@ -385,10 +388,14 @@ class Sessions:
         )
 
     @callback
-    def heard(self, reading: MeterReading) -> bool:
-        """Take note of a reading; tell whether there is something to ``settle``."""
-        if self._lock.locked():
-            # Start and stop go by what they read themselves, believed or not.
+    def heard(self, reading: MeterReading, written: int) -> bool:
+        """Take note of a reading; tell whether there is something to ``settle``.
+
+        ``written`` is what it was when the reading was asked for.
+        """
+        if self._lock.locked() or written != self.written:
+            # Start and stop go by what they read themselves, believed or not. What was asked
+            # for before their end may be of the time before.
             return False
         self._take(reading)
         if reading.transaction_active:
@@ -721,6 +728,7 @@ class Sessions:
                 body=body,
             )
         )
+        self.written += 1
         return replace(account, record=link)
 
 

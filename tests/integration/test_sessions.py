@@ -22,7 +22,7 @@ from custom_components.dc_meter.archive import ArchiveError, Link, RecordKind, S
 from custom_components.dc_meter.archive_file import ARCHIVE
 from custom_components.dc_meter.clock import uptime_s
 from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
-from custom_components.dc_meter.metering.meter import TransactionRequest
+from custom_components.dc_meter.metering.meter import MeterReading, TransactionRequest
 from custom_components.dc_meter.registers import KEEP_INTERVAL_S
 from custom_components.dc_meter.session import decode
 from homeassistant.config_entries import ConfigEntryState
@@ -331,6 +331,31 @@ async def test_a_receipt_that_cannot_be_read_is_kept_and_keeps_nobody_from_charg
     assert found.session.receipt.end.signed_meter_data == unreadable
     assert found.judgement is not None
     assert not found.judgement.billable
+
+
+async def test_a_reading_from_before_a_stop_that_comes_after_it_says_nothing(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That the transaction still ran then keeps nobody from starting the next."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", transaction_id="A")
+    meter = iem_dcr_entry.runtime_data.meter
+    at_once = meter.read
+
+    async def read() -> MeterReading:
+        monkeypatch.setattr(meter, "read", at_once)
+        reading = await at_once()
+        await iem_dcr_entry.runtime_data.sessions.stop()
+        assert reading.transaction_active
+        return reading
+
+    monkeypatch.setattr(meter, "read", read)
+    await poll(hass, iem_dcr_entry)
+    started = await call(hass, iem_dcr_entry, "start", transaction_id="B")
+    assert started["status"] == "OK"
 
 
 async def test_a_damaged_record_keeps_no_receipt_from_being_kept(
