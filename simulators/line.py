@@ -35,7 +35,9 @@ CHUNK_S = 0.01
 """Answers reach the master in pieces of so many seconds, much as through a USB adapter."""
 
 CARRIED_S = 0.002
-"""By so much a line makes up for timers that go off late, up to a millisecond each."""
+CARRIED_FOR_S = 0.01
+"""By so much a line makes up for timers that go off late, up to a millisecond each, where a
+request follows an answer as soon as it can."""
 
 MAX_GAP_S = 0.1
 """A frame that stays unfinished for so long is given up. The standard says 1.5 characters, which
@@ -107,6 +109,7 @@ class Line(ABC):
         self._exception_code: int = ExcCodes.DEVICE_FAILURE
         self._delay_s = 0.0
         self._held_back_s = 0.0
+        self._sent_at_s = 0.0
         self._late_s = 0.0
         """How much later than on a wire what passed last was through: this machine's share."""
 
@@ -235,8 +238,10 @@ class Line(ABC):
     async def _exchange(self, request: ModbusPDU, length: int) -> bytes:
         """Carry a request to its meter and return the RTU frame that comes back, if any."""
         takes_s = length * self.character_s + self.silence_s
-        # That the answer before came late does not make the next exchange late.
-        began_s = _now() - min(self._late_s, CARRIED_S)
+        began_s = _now()
+        if began_s - self._sent_at_s < CARRIED_FOR_S:
+            # Who waited for the answer before would have gone on that much earlier.
+            began_s -= min(self._late_s, CARRIED_S)
         await asyncio.sleep(began_s + takes_s - _now())
         self._late_s = _now() - began_s - takes_s
         self.requests += 1
@@ -284,8 +289,9 @@ class Line(ABC):
             await asyncio.sleep(due - _now())
             if self._cut:
                 return
+            self._sent_at_s = _now()
+            self._late_s = self._sent_at_s - due
             send(chunk)
-            self._late_s = _now() - due
 
 
 class SerialLine(Line):
