@@ -474,7 +474,7 @@ def test_icons_are_material_design_icons(icons: dict[str, Any]) -> None:
         assert re.fullmatch(r"mdi:[a-z0-9]+(-[a-z0-9]+)*", icon)
 
 
-# The quality scale
+# What is run
 
 
 def test_a_pull_request_is_tried_with_all_that_a_contributor_runs() -> None:
@@ -485,6 +485,9 @@ def test_a_pull_request_is_tried_with_all_that_a_contributor_runs() -> None:
     )
     assert len(commands) == 6
     assert not [command for command in commands if f"run: {command}" not in workflow]
+
+
+# The quality scale
 
 
 def test_the_quality_scale_is_answered_rule_by_rule(

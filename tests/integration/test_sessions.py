@@ -344,16 +344,17 @@ async def test_a_reading_from_before_a_stop_that_comes_after_it_says_nothing(
     await call(hass, iem_dcr_entry, "start", transaction_id="A")
     meter = iem_dcr_entry.runtime_data.meter
     at_once = meter.read
+    late: list[MeterReading] = []
 
     async def read() -> MeterReading:
         monkeypatch.setattr(meter, "read", at_once)
-        reading = await at_once()
+        late.append(await at_once())
         await iem_dcr_entry.runtime_data.sessions.stop()
-        assert reading.transaction_active
-        return reading
+        return late[0]
 
     monkeypatch.setattr(meter, "read", read)
     await poll(hass, iem_dcr_entry)
+    assert [reading.transaction_active for reading in late] == [True]
     started = await call(hass, iem_dcr_entry, "start", transaction_id="B")
     assert started["status"] == "OK"
 
@@ -398,7 +399,7 @@ async def test_no_receipt_is_missed_while_the_meter_is_away(
     monkeypatch.setattr("custom_components.dc_meter.sessions.RECEIPT_PATIENCE_S", 1)
     await setup(iem_dcr_entry)
     await call(hass, iem_dcr_entry, "start", transaction_id="T")
-    iem_dcr.signature_delay(seconds=2.5)
+    iem_dcr.signature_delay(seconds=2)
     with pytest.raises(HomeAssistantError):
         await call(hass, iem_dcr_entry, "stop")
     events = async_capture_events(hass, EVENT_DC_METER)
@@ -689,14 +690,14 @@ async def test_a_transaction_of_somebody_else_after_ours_is_kept_as_theirs(
     assert '"ID":"X"' in stopped.data["signed_meter_value"]["signed_meter_data"]
 
 
-@pytest.mark.parametrize("killed", [False, True], ids=["disk full", "killed"])
+@pytest.mark.parametrize("ended", [False, True], ids=["goes on", "is loaded anew"])
 async def test_ours_has_failed_and_theirs_is_kept_although_only_one_could_be_written(
     hass: HomeAssistant,
     iem_dcr_entry: MockConfigEntry,
     setup: Setup,
     server: IemDcrServer,
     monkeypatch: pytest.MonkeyPatch,
-    killed: bool,
+    ended: bool,
 ) -> None:
     """The meter holds their receipt until the next; that ours has none, nobody else knows."""
     await setup(iem_dcr_entry)
@@ -726,9 +727,9 @@ async def test_ours_has_failed_and_theirs_is_kept_although_only_one_could_be_wri
         full.setattr(archive, "append", append_one_end)
         await setup(iem_dcr_entry)
         await poll(hass, iem_dcr_entry)
-        if killed:
+        if ended:
             await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
-    if killed:
+    if ended:
         await setup(iem_dcr_entry)
         await call(hass, iem_dcr_entry, "start", transaction_id="next")
     await poll(hass, iem_dcr_entry)

@@ -874,7 +874,7 @@ async def test_a_busy_line_says_nothing_of_the_meter(connect: Connect) -> None:
     await bench.meter.identify()
     begin = asyncio.create_task(bench.meter.begin(REQUEST))
     await asyncio.sleep(0.1)
-    with pytest.raises(LineBusyError):
+    with patch.object(dct1, "LINE_PATIENCE_S", 0.5), pytest.raises(LineBusyError):
         await bench.meter.read()
     await begin
     simulated.delay(block_s=0)

@@ -1444,7 +1444,9 @@ async def test_a_receipt_that_comes_unreadable_once_is_asked_for_again(
     await meter.begin(REQUEST)
     whole = signed_text(await meter.end())
     line.strike("GET transaction", altered(lambda text: text.replace("|", "||")))
+    asked = line.asked[:]
     assert signed_text(await meter.last_receipt()) == whole
+    assert line.asked[len(asked) :] == [("GET transaction", None)] * 2
 
 
 async def test_a_receipt_that_is_not_text_is_handed_out_so_that_it_can_be_read(
