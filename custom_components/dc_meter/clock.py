@@ -1,7 +1,6 @@
-"""How time passes here, and whether a meter's clock has been off for longer than setting it takes."""
+"""Whether a meter's clock has been off for longer than setting it takes."""
 
-import time
-from time import clock_gettime, monotonic
+from time import monotonic
 from typing import Final
 
 from .metering.meter import ClockState, MeterReading
@@ -11,15 +10,6 @@ OFF_S: Final = 10
 
 PATIENCE_S: Final = 600
 """A clock that is off for so long is not set, or does not stay so."""
-
-
-_UPTIME: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Linux has a clock that goes on while the machine sleeps."""
-
-
-def uptime_s() -> float:
-    """Return for how long this machine has been up, asleep included: energy flows meanwhile."""
-    return clock_gettime(_UPTIME)
 
 
 class ClockWatch:

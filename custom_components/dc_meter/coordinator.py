@@ -13,11 +13,12 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, Upda
 from homeassistant.util.hass_dict import HassKey
 
 from .archive import ArchiveError
-from .clock import ClockWatch, uptime_s
+from .clock import ClockWatch
 from .const import DOMAIN, EVENT_STARTED, LOGGER, POLL_INTERVAL
 from .events import outcome_signal
 from .metering.errors import MeterError, WrongMeterError
 from .metering.meter import Meter, MeterReading
+from .metering.uptime import uptime_s
 from .polls import Polls
 from .presence import report_back, report_lost
 from .registers import KeptRegisters
@@ -156,6 +157,10 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         written = self.sessions.written
         try:
             reading = await self.meter.read()
+            if written != self.sessions.written:
+                # A start or a stop came in between: it may be of the time before.
+                written = self.sessions.written
+                reading = await self.meter.read()
         except MeterError as err:
             self.polls.failed(err.key)
             self.sessions.lost()

@@ -11,9 +11,9 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 
-from .clock import uptime_s
 from .const import DOMAIN, LOGGER
 from .metering.meter import MeterReading
+from .metering.uptime import uptime_s
 from .plausible import Refusal, Registers, recall
 from .registry import unique_id
 from .statistics import Steps

@@ -154,9 +154,7 @@ class Session:
             return True
         # Who is not identified is named by the transaction.
         asked = self.request.identification_data or self.transaction_id
-        if len(signed_user) >= _NEVER_CUT:
-            return asked.startswith(signed_user)
-        return asked == signed_user
+        return _names(signed_user, asked)
 
     def with_gaps(self, gaps: Iterable[Gap]) -> Session:
         """Return the session with these gaps too; flickering makes one gap, not many."""
@@ -215,9 +213,9 @@ class Account:
     def _names_nobody(self) -> bool:
         """Whether the id of the transaction was signed in the place of a user."""
         request = self.session.request
+        signed = None if self.judgement is None else self.judgement.user
         return (
-            self.judgement is not None
-            and self.judgement.user == request.transaction_id
+            bool(signed and _names(signed, request.transaction_id))
             and not request.identification_data
         )
 
@@ -227,6 +225,13 @@ class Account:
             return self
         objections = (*self.judgement.objections, objection)
         return replace(self, judgement=replace(self.judgement, objections=objections))
+
+
+def _names(signed_user: str, asked: str) -> bool:
+    """Tell whether what was asked for was signed, whole or as much of it as there is room for."""
+    if len(signed_user) >= _NEVER_CUT:
+        return asked.startswith(signed_user)
+    return asked == signed_user
 
 
 def judged(session: Session, judgement: Judgement | None) -> Account:

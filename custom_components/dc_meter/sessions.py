@@ -38,6 +38,7 @@ from .metering.meter import (
     Snapshot,
     TransactionRequest,
 )
+from .metering.uptime import uptime_s
 from .metering.verdict import Objection, judge
 from .plausible import most_wh
 from .receipts import judged_anew
@@ -235,7 +236,7 @@ class Sessions:
         return reading.transaction_active
 
     def _take(self, reading: MeterReading) -> None:
-        self._last_reading, self._last_reading_at = reading, monotonic()
+        self._last_reading, self._last_reading_at = reading, uptime_s()
 
     async def _to_the_end[T](self, work: Coroutine[Any, Any, T]) -> T:
         """Carry work to its end, also when whoever asked for it no longer waits."""
@@ -512,11 +513,12 @@ class Sessions:
             if self._is_named_in(session, receipt):
                 await self._stopped(session, receipt, None)
                 return
-            # Ours left no receipt, and another transaction has run since. Whose receipt the
-            # meter has for longer than we may: a process that dies in between lost nothing.
+            # Ours left no receipt, and another transaction has run since. Its receipt comes
+            # second, for the meter has it until the next.
+            foreign = self._foreign().with_gaps(self._open_gaps(dt_util.now()))
             await self._fail(session, NoReceiptError(seconds=RECEIPT_PATIENCE_S), None)
             self._foreign_seen = True
-            await self._stopped(self._foreign(), receipt, None)
+            await self._stopped(foreign, receipt, None)
             return
         self._miss_receipt()
         LOGGER.warning(
@@ -542,13 +544,27 @@ class Sessions:
     async def _stop_running(self, context: Context | None) -> Outcome:
         """End what runs; a refusal and a lost answer leave it as the meter has it."""
         if (session := self.current) is None:
-            # Not ours unless somebody takes it over: nothing is noted of it until it has ended.
-            self._foreign_seen = True
-            session = self._foreign()
-        elif self._asked_to_stop != session.transaction_id:
-            await self._write(RecordKind.STOPPING, Account(session=session))
-            self._asked_to_stop = session.transaction_id
+            return await self._stop_foreign(context)
+        if self._asked_to_stop != session.transaction_id:
+            await self._note_stopping(session)
         return await self._stopped(session, await self._meter.end(), context)
+
+    async def _stop_foreign(self, context: Context | None) -> Outcome:
+        """End a transaction that nobody here started; one that cannot be ended stays theirs."""
+        self._foreign_seen = True
+        session = self._foreign()
+        try:
+            snapshot = await self._meter.end()
+        except NoReceiptError:
+            # It has ended: what is left to do is ours.
+            await self._note_stopping(session)
+            self.current = session
+            raise
+        return await self._stopped(session, snapshot, context)
+
+    async def _note_stopping(self, session: Session) -> None:
+        await self._write(RecordKind.STOPPING, Account(session=session))
+        self._asked_to_stop = session.transaction_id
 
     def _foreign(self) -> Session:
         """Return a session for a transaction that nobody here started."""
@@ -680,7 +696,7 @@ class Sessions:
             or end.energy_import_wh is None
         ):
             return False
-        elapsed_s = monotonic() - self._last_reading_at + live.energy_age_s
+        elapsed_s = uptime_s() - self._last_reading_at + live.energy_age_s
         return abs(end.energy_import_wh - live.energy_import_wh) > most_wh(elapsed_s)
 
     @property

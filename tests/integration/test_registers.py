@@ -17,7 +17,6 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 )
 from pytest_homeassistant_custom_component.typing import RecorderInstanceContextManager
 
-from custom_components.dc_meter import clock
 from custom_components.dc_meter.const import EVENT_DC_METER
 from custom_components.dc_meter.plausible import LIFETIME, TRANSACTION
 from homeassistant.components.recorder import Recorder
@@ -223,12 +222,12 @@ async def test_energy_that_flowed_while_the_machine_slept_is_believed(
 ) -> None:
     """Three minutes of 60 kW: the monotonic clock stood still meanwhile."""
     await setup(meter_entry)
+    clock_gettime = time_module.clock_gettime
     monkeypatch.setattr(
-        clock,
+        time_module,
         "clock_gettime",
         lambda which: (
-            time_module.clock_gettime(which)
-            + 180 * (which == time_module.CLOCK_BOOTTIME)
+            clock_gettime(which) + 180 * (which == time_module.CLOCK_BOOTTIME)
         ),
     )
     count_from(import_wh=449_540, export_wh=4_881)

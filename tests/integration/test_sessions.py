@@ -20,9 +20,9 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.dc_meter.archive import ArchiveError, Link, RecordKind, Selection
 from custom_components.dc_meter.archive_file import ARCHIVE
-from custom_components.dc_meter.clock import uptime_s
 from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
 from custom_components.dc_meter.metering.meter import MeterReading, TransactionRequest
+from custom_components.dc_meter.metering.uptime import uptime_s
 from custom_components.dc_meter.registers import KEEP_INTERVAL_S
 from custom_components.dc_meter.session import decode
 from homeassistant.config_entries import ConfigEntryState
@@ -333,6 +333,39 @@ async def test_a_receipt_that_cannot_be_read_is_kept_and_keeps_nobody_from_charg
     assert not found.judgement.billable
 
 
+async def test_what_somebody_else_began_and_was_ended_here_is_followed_to_its_receipt(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also over a restart, and where the archive has no receipt of the meter yet."""
+    monkeypatch.setattr(
+        "custom_components.dc_meter.metering.iem_dcr.RECEIPT_TIMEOUT_S", 0.3
+    )
+    await setup(iem_dcr_entry)
+    iem_dcr.post_user(
+        {"IS": True, "IL": "NONE", "IF": [], "IT": "NONE", "ID": "X", "US": False}
+    )
+    iem_dcr.post_receipt({"TX": "B"})
+    await poll(hass, iem_dcr_entry)
+    iem_dcr.signature_delay(seconds=1)
+    with pytest.raises(HomeAssistantError) as refused:
+        await call(hass, iem_dcr_entry, "stop")
+    assert refused.value.translation_key == "no_receipt"
+    await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+    events = async_capture_events(hass, EVENT_DC_METER)
+    await setup(iem_dcr_entry)
+    async with asyncio.timeout(5):
+        while not events:
+            await poll(hass, iem_dcr_entry)
+    stopped = events[0].data
+    assert stopped["type"] == "transaction_stopped"
+    assert stopped["transaction_id"].startswith("foreign-")
+    assert '"ID":"X"' in stopped["signed_meter_value"]["signed_meter_data"]
+
+
 async def test_a_reading_from_before_a_stop_that_comes_after_it_says_nothing(
     hass: HomeAssistant,
     iem_dcr_entry: MockConfigEntry,
@@ -355,6 +388,7 @@ async def test_a_reading_from_before_a_stop_that_comes_after_it_says_nothing(
     monkeypatch.setattr(meter, "read", read)
     await poll(hass, iem_dcr_entry)
     assert [reading.transaction_active for reading in late] == [True]
+    assert not iem_dcr_entry.runtime_data.coordinator.data.transaction_active
     started = await call(hass, iem_dcr_entry, "start", transaction_id="B")
     assert started["status"] == "OK"
 

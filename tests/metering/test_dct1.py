@@ -883,6 +883,31 @@ async def test_a_busy_line_says_nothing_of_the_meter(connect: Connect) -> None:
     disconnect.assert_not_called()
 
 
+async def test_a_meter_that_is_gone_is_missed_though_the_line_is_busy_then(
+    connect: Connect,
+) -> None:
+    """The second try had no turn; the first one was asked and not answered."""
+    turn = Turn()
+    bench = await connect(SimulatedDct1(import_wh=446_540), turn=turn)
+    await bench.meter.identify()
+    await bench.line.cut()
+    free = asyncio.Event()
+
+    async def speak() -> None:
+        async with turn:
+            await free.wait()
+
+    with patch.object(dct1, "LINE_PATIENCE_S", LIVE_TIMEOUT_S + 0.3):
+        read = asyncio.create_task(bench.meter.read())
+        await asyncio.sleep(LIVE_TIMEOUT_S / 2)
+        neighbour = asyncio.create_task(speak())
+        with pytest.raises(MeterUnreachableError, match="no answer within"):
+            await read
+    free.set()
+    await neighbour
+    assert not bench.meter.diagnostics()["recognized"]
+
+
 class Altered(SimulatedDct1):
     """A DCT1 whose block comes with one bit of its signature changed so many times."""
 
@@ -930,6 +955,7 @@ async def test_a_meter_with_another_key_says_so_in_what_it_signs(
     end = (await bench.meter.end()).signed_value
     assert end is not None
     assert end.public_key != identity.public_key
+    assert end.public_key == bench.meter.identity.public_key
     judgement = judge(
         Receipt(begin=begin, end=end), trusted_key=identity.public_key or ""
     )

@@ -8,7 +8,7 @@ import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
@@ -51,6 +51,7 @@ from .meter import (
 )
 from .tally import Tally
 from .turn import Turn
+from .uptime import uptime_s
 
 LIVE_TIMEOUT_S = 0.4
 """For each of the two tries at the live values.
@@ -285,7 +286,7 @@ class Dct1:
             power_w=live.power_w,
             voltage_v=live.voltage_v,
             current_a=live.current_a,
-            energy_age_s=_now() - self._energy_read_at,
+            energy_age_s=uptime_s() - self._energy_read_at,
             reversed=not self._low_side_sensing,
             cable_resistance_ohm=self._cable_resistance_ohm,
         )
@@ -479,7 +480,10 @@ class Dct1:
         data = await self._read_block()
         if not self._is_genuine(data):
             with suppress(MeterUnreachableError, UnexpectedAnswerError):
-                self._public_key = await self._read_public_key(self._scheme)
+                key = self._public_key = await self._read_public_key(self._scheme)
+                self._identity = replace(
+                    self.identity, public_key=_shown(key), public_key_form=key.form
+                )
         return data
 
     async def _snapshot(self) -> Snapshot:
@@ -607,11 +611,11 @@ class Dct1:
     def _take_energy(self, energy: EnergyRecords) -> None:
         # In the wrong word order, while one is assumed, a register reads as absurd.
         self._energy = energy if energy.possible and self._objection is None else None
-        self._energy_read_at = _now()
+        self._energy_read_at = uptime_s()
 
     def _known_energy(self) -> EnergyRecords | None:
         max_age_s = ENERGY_MAX_AGE_S + 2 * self._energy_pace.interval_s
-        too_old = _now() > self._energy_read_at + max_age_s
+        too_old = uptime_s() > self._energy_read_at + max_age_s
         return self._energy if self._recognized and not too_old else None
 
     def _directed(
@@ -683,11 +687,22 @@ def _energy_timeout_s(took_s: float) -> float:
 
 
 async def _insist[T](ask: Callable[[], Awaitable[T]], tries: int) -> T:
-    """Ask once more, or so many times in all, when an answer is lost or garbled."""
+    """Ask once more, or so many times in all, when an answer is lost or garbled.
+
+    That the line was busy afterwards tells less than what was asked before.
+    """
+    failure: MeterUnreachableError | UnexpectedAnswerError | None = None
     for _ in range(tries - 1):
-        with suppress(MeterUnreachableError, UnexpectedAnswerError):
+        try:
             return await ask()
-    return await ask()
+        except LineBusyError:
+            pass
+        except (MeterUnreachableError, UnexpectedAnswerError) as err:
+            failure = err
+    try:
+        return await ask()
+    except LineBusyError as err:
+        raise failure or err from err
 
 
 def _fits(block: SignedBlock, live_voltage_v: Decimal) -> bool:
