@@ -132,7 +132,7 @@ async def ask(*, quick: bool) -> list[Result]:
             must=Must(bound=1),
         ),
         Result.of(
-            f"{name} memory in use per meter, once all that is kept for a while is full",
+            f"{name} memory in use per meter when its growth begins to count",
             [(before.in_use_mb - empty.in_use_mb) / METERS],
             "MB",
             peer=[(peer_before.in_use_mb - empty.in_use_mb) / IEM_DCRS],
