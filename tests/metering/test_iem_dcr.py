@@ -922,6 +922,33 @@ async def test_the_clock_follows_the_change_of_summer_time_at_once(
     assert len(line.bodies("POST datetime")) == 1
 
 
+async def test_a_clock_that_is_ahead_when_it_is_met_is_not_put_back_at_once(
+    make_meter: MakeMeter,
+    meter: IemDcr,
+    line: HttpLine,
+    utc_now: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A machine without a clock of its own does not know the time before it has a network."""
+    await meter.read()
+    now = datetime.now(UTC)
+    before = len(line.bodies("POST datetime"))
+    utc_now((now - timedelta(hours=3)).isoformat())
+    patient, impatient = make_meter(), make_meter()
+    for started in (patient, impatient):
+        await started.identify()
+        await started.set_up()
+        assert (await started.read()).clock_offset_s == pytest.approx(10_800, abs=5)
+    assert len(line.bodies("POST datetime")) == before
+    utc_now(now.isoformat())
+    assert abs((await patient.read()).clock_offset_s or 0) <= 5
+    assert len(line.bodies("POST datetime")) == before + 1
+    utc_now((now - timedelta(hours=3)).isoformat())
+    monkeypatch.setattr(module, "BEHIND_PATIENCE_S", 0)
+    await impatient.read()
+    assert len(line.bodies("POST datetime")) == before + 2
+
+
 async def test_the_clock_follows_a_changed_time_zone_at_once(
     make_meter: MakeMeter, line: HttpLine, utc_now: Callable[[str], None]
 ) -> None:

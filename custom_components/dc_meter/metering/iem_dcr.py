@@ -50,6 +50,7 @@ from .meter import (
     MAX_IDENTIFICATION_FLAGS,
     MAX_TARIFF_TEXT,
     Capability,
+    ClockState,
     IdentificationLevel,
     IdentificationStatus,
     KeyForm,
@@ -81,6 +82,12 @@ UNREADABLE_PATIENCE_S: Final = 60
 """For so long what the meter holds for a receipt may be of the way here, or not be finished."""
 
 MAX_CLOCK_OFFSET_S: Final = 3
+
+BEHIND_S: Final = 60
+BEHIND_PATIENCE_S: Final = 600
+"""A machine without a clock of its own begins behind, until it has a network. So long a meter whose
+clock was set and is ahead when it is met is left alone: its receipts tell the right time."""
+
 CLOCK_OFFSET_HYSTERESIS_S: Final = 1.25
 """A steady clock that tells whole seconds is seen to wander by one; the rest is the network's."""
 
@@ -440,7 +447,9 @@ class IemDcr:
         return is_missing and not live.transaction_active
 
     def _clock_is_due(self, live: LiveValue) -> bool:
-        return not live.transaction_active and self._clock.is_due(live.meter_time)
+        return not live.transaction_active and self._clock.is_due(
+            live.meter_time, live.reading.clock_state
+        )
 
     async def _keep_up(self, live: LiveValue) -> None:
         """Do what is due beside a poll, once and without insisting; the next poll goes on."""
@@ -711,6 +720,7 @@ class _Clock:
     def __init__(self, time_zone: Callable[[], tzinfo], interval: timedelta) -> None:
         self._time_zone = time_zone
         self._interval_s = interval.total_seconds()
+        self._met_at = monotonic()
         self._set_at: float | None = None
         self._utc_offset_set: timedelta | None = None
         self._offset_is_settled = False
@@ -737,14 +747,16 @@ class _Clock:
             self.offset_s = int(ahead_s)
             self._offset_is_settled = True
 
-    def is_due(self, meter_time: datetime) -> bool:
+    def is_due(self, meter_time: datetime, state: ClockState | None) -> bool:
         """Tell whether to set the clock: never set, long ago, wrong, or summer time changed."""
         utc_offset = self.now().utcoffset()
         self._is_wrong = (
             meter_time.utcoffset() != utc_offset
             or abs(self.offset_s or 0) > MAX_CLOCK_OFFSET_S
         )
-        if self._set_at is None or self._utc_offset_set != utc_offset:
+        if self._set_at is None:
+            return not self._may_be_right(state)
+        if self._utc_offset_set != utc_offset:
             return True
         rest_s = self._interval_s
         if self._is_wrong:
@@ -753,6 +765,14 @@ class _Clock:
         else:
             self._corrections = 0
         return monotonic() - self._set_at >= rest_s
+
+    def _may_be_right(self, state: ClockState | None) -> bool:
+        """Tell whether a meter that was only just met may know the time better than we do."""
+        return (
+            state is not ClockState.UNSYNCHRONIZED
+            and (self.offset_s or 0) >= BEHIND_S
+            and monotonic() - self._met_at < BEHIND_PATIENCE_S
+        )
 
     def was_set(self, moment: datetime) -> None:
         """Note that the meter took this time."""
