@@ -18,7 +18,7 @@ from homeassistant.core import Context, HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
-from .archive import Archive, ArchiveError, Record, RecordKind
+from .archive import Archive, ArchiveError, DamagedRecordError, Record, RecordKind
 from .const import DOMAIN, EVENT_FAILED, EVENT_STARTED, EVENT_STOPPED, LOGGER
 from .metering.errors import (
     InvalidRequestError,
@@ -35,11 +35,12 @@ from .metering.meter import (
     Meter,
     MeterReading,
     Notice,
+    SignedMeterValue,
     Snapshot,
     TransactionRequest,
 )
 from .metering.uptime import uptime_s
-from .metering.verdict import Objection, judge
+from .metering.verdict import Judgement, Objection, Receipt, Verdict, judge
 from .plausible import most_wh
 from .receipts import judged_anew
 from .session import (
@@ -627,10 +628,27 @@ class Sessions:
         """Tell whether the archive has this receipt, of whatever session."""
         if receipt.signed_value is None:
             return False
-        return await self._hass.async_add_executor_job(
+        is_kept = await self._hass.async_add_executor_job(
             self._archive.keeps,
             self._serial_number,
             receipt.signed_value.signed_meter_data,
+        )
+        return is_kept or await self._proves_what_is_kept(receipt.signed_value)
+
+    async def _proves_what_is_kept(self, value: SignedMeterValue) -> bool:
+        """Tell whether the last receipt proves the same: asked for elsewhere, it may be signed anew."""
+        try:
+            last = await self._last_stopped()
+        except DamagedRecordError:
+            return False
+        kept = None if last is None else last.judgement
+        found = self._judge(Receipt(begin=None, end=value))
+        return (
+            kept is not None
+            and kept.verdict is found.verdict is Verdict.VALID
+            and None not in (found.begin, found.end)
+            and (kept.meter, kept.transaction, kept.begin, kept.end)
+            == (found.meter, found.transaction, found.begin, found.end)
         )
 
     async def _refuse_used_id(self, transaction_id: str) -> None:
@@ -705,14 +723,14 @@ class Sessions:
 
     def _account(self, session: Session) -> Account:
         """Judge what the meter signed, and say what it costs."""
-        judgement = None
-        if session.receipt is not None:
-            trusted = self._trust.key
-            judgement = judge(
-                session.receipt,
-                trusted_key=None if trusted is None else trusted.public_key,
-            )
-        return judged(session, judgement)
+        receipt = session.receipt
+        return judged(session, None if receipt is None else self._judge(receipt))
+
+    def _judge(self, receipt: Receipt) -> Judgement:
+        trusted = self._trust.key
+        return judge(
+            receipt, trusted_key=None if trusted is None else trusted.public_key
+        )
 
     def _already_stopped(self, account: Account) -> Outcome:
         if (trusted := self._trust.key) is not None:

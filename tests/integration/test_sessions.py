@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from datetime import datetime
 from http import HTTPStatus
+import json
 from pathlib import Path
 import sqlite3
 from time import sleep
@@ -298,6 +299,34 @@ async def test_a_receipt_is_known_again_though_another_came_after_it(
     last, altered, first = kept
     assert (last, first) == ("D", "A")
     assert altered.startswith("foreign-")
+
+
+async def test_a_receipt_that_is_signed_anew_each_time_is_kept_once(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It proves the same transaction; the next one in other words is another."""
+
+    def signed_anew(receipt: str) -> str:
+        header, payload, signature = receipt.split("|")
+        again = iem_dcr.key.sign(payload.encode(), iem_dcr.signature_form)
+        members = json.loads(signature) | {"SD": again.hex().upper()}
+        return "|".join((header, payload, json.dumps(members)))
+
+    iem_dcr.signature_delay(seconds=0)
+    monkeypatch.setattr(iem_dcr, "_receipt_text", signed_anew)
+    await setup(iem_dcr_entry)
+    for transaction_id in "AB":
+        await call(hass, iem_dcr_entry, "start", transaction_id=transaction_id)
+        await call(hass, iem_dcr_entry, "stop")
+    assert (await call(hass, iem_dcr_entry, "stop"))["transaction_id"] == "B"
+    kept = await hass.async_add_executor_job(
+        lambda: [one.transaction_id for one in hass.data[ARCHIVE].stopped(Selection())]
+    )
+    assert kept == ["B", "A"]
 
 
 async def test_a_receipt_that_cannot_be_read_is_kept_and_keeps_nobody_from_charging(
