@@ -908,6 +908,19 @@ async def test_a_meter_that_is_gone_is_missed_though_the_line_is_busy_then(
     assert not bench.meter.diagnostics()["recognized"]
 
 
+async def test_the_key_of_another_meter_is_not_taken_for_a_changed_one(
+    connect: Connect,
+) -> None:
+    """Whose block it is comes first."""
+    simulated = SimulatedDct1(import_wh=446_540)
+    bench = await connect(simulated)
+    identity = await bench.meter.identify()
+    simulated.exchange(serial_number="BY0000000002L", new_key=True)
+    with pytest.raises(WrongMeterError):
+        await bench.meter.end()
+    assert bench.meter.identity == identity
+
+
 class Altered(SimulatedDct1):
     """A DCT1 whose block comes with one bit of its signature changed so many times."""
 

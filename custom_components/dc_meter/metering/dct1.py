@@ -478,7 +478,9 @@ class Dct1:
         if self._scheme is None or self._is_genuine(data):
             return data
         data = await self._read_block()
-        if not self._is_genuine(data):
+        block = SignedBlock.parse(data[:BLOCK_LENGTH], word_order=self._word_order)
+        is_it = block.serial_number == self.identity.serial_number
+        if is_it and not self._is_genuine(data):
             with suppress(MeterUnreachableError, UnexpectedAnswerError):
                 key = self._public_key = await self._read_public_key(self._scheme)
                 self._identity = replace(

@@ -62,6 +62,7 @@ from .meter import (
     TransactionRequest,
 )
 from .ocmf import ENDS, OcmfReceipt
+from .uptime import uptime_s
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -85,8 +86,8 @@ MAX_CLOCK_OFFSET_S: Final = 3
 
 BEHIND_S: Final = 60
 BEHIND_PATIENCE_S: Final = 600
-"""A machine without a clock of its own begins behind, until it has a network. So long a meter whose
-clock was set and is ahead when it is met is left alone: its receipts tell the right time."""
+"""A machine without a clock of its own starts behind, until it has a network. So long a meter whose
+clock was set and is ahead is left alone: its receipts tell the right time."""
 
 CLOCK_OFFSET_HYSTERESIS_S: Final = 1.25
 """A steady clock that tells whole seconds is seen to wander by one; the rest is the network's."""
@@ -720,7 +721,6 @@ class _Clock:
     def __init__(self, time_zone: Callable[[], tzinfo], interval: timedelta) -> None:
         self._time_zone = time_zone
         self._interval_s = interval.total_seconds()
-        self._met_at = monotonic()
         self._set_at: float | None = None
         self._utc_offset_set: timedelta | None = None
         self._offset_is_settled = False
@@ -767,11 +767,11 @@ class _Clock:
         return monotonic() - self._set_at >= rest_s
 
     def _may_be_right(self, state: ClockState | None) -> bool:
-        """Tell whether a meter that was only just met may know the time better than we do."""
+        """Tell whether the meter may know the time better than this machine, which just started."""
         return (
             state is not ClockState.UNSYNCHRONIZED
             and (self.offset_s or 0) >= BEHIND_S
-            and monotonic() - self._met_at < BEHIND_PATIENCE_S
+            and uptime_s() < BEHIND_PATIENCE_S
         )
 
     def was_set(self, moment: datetime) -> None:
