@@ -99,13 +99,22 @@ async def ask(*, quick: bool) -> list[Result]:
             await one.watch([])  # what the probe has seen is not the integration's
         after, peer_after = await Memory.of(where), await Memory.of(peer)
     name = f"{IEM_DCRS} IEM-DCR and {DCT1S} DCT1 on {LINES} lines:"
-    lags_ms, peer_lags_ms = (
-        [lag_s * 1000 for lag_s in one["lags_s"]] for one in (seen, peer_seen)
+    lags_ms, peer_lags_ms, timers_ms, peer_timers_ms = (
+        [lag_s * 1000 for lag_s in one[what]]
+        for what in ("lags_s", "timers_s")
+        for one in (seen, peer_seen)
     )
     growth = f"{name} growth in {duration_s / 60:g} minutes"
     return [
         Result.of(
-            f"{name} event loop late, p99",
+            f"{name} event loop late, p99 of timers",
+            [percentile(timers_ms, 99)],
+            "ms",
+            peer=[percentile(peer_timers_ms, 99)],
+            must=Must(bound=50),
+        ),
+        Result.of(
+            f"{name} event loop late, p99 of all moments",
             [percentile(lags_ms, 99)],
             "ms",
             peer=[percentile(peer_lags_ms, 99)],

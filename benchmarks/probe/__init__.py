@@ -41,6 +41,11 @@ class Watch:
     hass: HomeAssistant
     written_at: dict[str, list[float]] = field(default_factory=dict)
     lags_s: list[float] = field(default_factory=list)
+    """For each moment that was due."""
+
+    timers_s: list[float] = field(default_factory=list)
+    """For each timer, of which there is none while the loop stands still."""
+
     began_s: float = 0
     watches_loop: bool = False
     _due_s: float = 0
@@ -49,7 +54,7 @@ class Watch:
     def begin(self, entity_ids: list[str], watches_loop: bool) -> None:
         """Forget what was seen, and watch these."""
         self.written_at = {entity_id: [] for entity_id in entity_ids}
-        self.lags_s = []
+        self.lags_s, self.timers_s = [], []
         self.began_s = time.monotonic()
         if watches_loop and not self.watches_loop:
             self._due_s = self.hass.loop.time()
@@ -71,6 +76,7 @@ class Watch:
         Whatever would have been due while it stood still is as late as that.
         """
         now_s = self.hass.loop.time()
+        self.timers_s.append(max(0, now_s - self._due_s))
         while self._due_s <= now_s:
             self.lags_s.append(now_s - self._due_s)
             self._due_s += LAG_INTERVAL_S
@@ -120,6 +126,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
             },
             "window": [watch.began_s, time.monotonic()],
             "lags_s": list[JsonValueType](watch.lags_s),
+            "timers_s": list[JsonValueType](watch.timers_s),
         }
 
     async def memory(_: ServiceCall) -> ServiceResponse:
