@@ -157,7 +157,10 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         written = self.sessions.written
         try:
             reading = await self.meter.read()
-            if written != self.sessions.written:
+            if (
+                reading.transaction_active is not None
+                and written != self.sessions.written
+            ):
                 # A start or a stop came in between: it may be of the time before.
                 written = self.sessions.written
                 reading = await self.meter.read()
