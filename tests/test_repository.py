@@ -518,6 +518,7 @@ GROUND = f"{PACKAGE}.metering"
 FLOORS = {
     f"{PACKAGE}.coordinator": 2,
     f"{PACKAGE}.events": 2,
+    f"{PACKAGE}.ledger": 2,
     f"{PACKAGE}.receipts": 2,
     f"{PACKAGE}.registers": 2,
     f"{PACKAGE}.presence": 2,
@@ -527,6 +528,7 @@ FLOORS = {
     f"{PACKAGE}.archive": 1,
     f"{PACKAGE}.clock": 1,
     f"{PACKAGE}.economy": 1,
+    f"{PACKAGE}.outcome": 1,
     f"{PACKAGE}.plausible": 1,
     f"{PACKAGE}.polls": 1,
     f"{PACKAGE}.registry": 1,

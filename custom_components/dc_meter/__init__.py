@@ -22,6 +22,7 @@ from .downloads import async_setup_downloads
 from .entity import device_info
 from .events import announcer
 from .frontend import async_setup_frontend
+from .ledger import Ledger
 from .metering.errors import InvalidRequestError, MeterError, WrongMeterError
 from .metering.meter import Meter
 from .presence import forget_lost, report_lost
@@ -77,7 +78,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
     sessions = Sessions(
         hass,
         meter,
-        archive=archive,
+        ledger=Ledger(hass, archive, trust, identity.serial_number),
         trust=trust,
         price=price_at(hass, entry),
         price_unseen=price_at(hass, entry, at_any_time=True),

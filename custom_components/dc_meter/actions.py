@@ -55,10 +55,10 @@ from .metering.meter import (
     TransactionRequest,
 )
 from .metering.verdict import Verdict
+from .outcome import AlreadyRunningError
 from .receipts import Page, Query, Receipts, page
 from .registry import find_entity, is_replaced, serial_number_of
 from .session import Account, Particulars
-from .sessions import AlreadyRunningError
 
 ACTION_START = "start_transaction"
 ACTION_STOP = "stop_transaction"

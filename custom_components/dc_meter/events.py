@@ -14,8 +14,8 @@ from .const import DOMAIN, EVENT_DC_METER
 from .metering.errors import InvalidRequestError
 from .metering.meter import SignedMeterValue, Snapshot
 from .metering.verdict import Covered, Judgement
+from .outcome import Outcome
 from .session import Account
-from .sessions import Outcome
 
 
 def outcome_signal(serial_number: str) -> str:

@@ -18,9 +18,9 @@ from .const import DOMAIN, LOGGER
 from .coordinator import DcMeterConfigEntry
 from .metering.errors import MeterUnreachableError, WrongMeterError
 from .metering.meter import Notice
+from .outcome import NoLongerSoError
 from .plausible import LIFETIME, TRANSACTION
 from .registry import find_entity
-from .sessions import NoLongerSoError
 from .trust import TrustOrigin
 
 KEY_CHANGED = "key_changed"

@@ -7,7 +7,7 @@ before or after, and ``resume`` and the next readings go on from the meter's own
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from time import monotonic
@@ -18,10 +18,10 @@ from homeassistant.core import Context, HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
-from .archive import Archive, ArchiveError, DamagedRecordError, Record, RecordKind
+from .archive import ArchiveError, RecordKind
 from .const import DOMAIN, EVENT_FAILED, EVENT_STARTED, EVENT_STOPPED, LOGGER
+from .ledger import Ledger
 from .metering.errors import (
-    InvalidRequestError,
     MeterError,
     MeterUnreachableError,
     NoReceiptError,
@@ -35,14 +35,18 @@ from .metering.meter import (
     Meter,
     MeterReading,
     Notice,
-    SignedMeterValue,
     Snapshot,
     TransactionRequest,
 )
 from .metering.uptime import uptime_s
-from .metering.verdict import Judgement, Objection, Receipt, Verdict, judge
+from .metering.verdict import Objection
+from .outcome import (
+    NoLongerSoError,
+    OtherTransactionError,
+    Outcome,
+    TransactionIdUsedError,
+)
 from .plausible import most_wh
-from .receipts import judged_anew
 from .session import (
     FOREIGN,
     Account,
@@ -53,8 +57,6 @@ from .session import (
     Session,
     StartWarning,
     decode,
-    encode,
-    judged,
 )
 from .trust import Trust
 
@@ -64,7 +66,6 @@ RECEIPT_PATIENCE_S = 60
 _LOCKS: HassKey[WeakValueDictionary[str, asyncio.Lock]] = HassKey(
     f"{DOMAIN}_session_locks"
 )
-_OF_SESSIONS = frozenset(RecordKind) - {RecordKind.KEY}
 _RUNNING = {
     RecordKind.STARTED,
     RecordKind.GAP,
@@ -81,53 +82,6 @@ _REJECTED_LEVELS = {
 """With these no verifier bills a receipt (OCMF 1.4)."""
 
 
-class OtherTransactionError(InvalidRequestError):
-    """The transaction to stop is not the one that runs."""
-
-    key = "other_transaction"
-    message = "Transaction {asked} does not run; {running} does"
-
-
-class AlreadyRunningError(InvalidRequestError):
-    """A transaction runs that is to go on."""
-
-    key = "already_running"
-    message = "A transaction is already running"
-
-
-class NoLongerSoError(InvalidRequestError):
-    """What was to be decided on has changed since it was shown."""
-
-    key = "no_longer_so"
-    message = "This is no longer so"
-
-
-class TransactionIdUsedError(InvalidRequestError):
-    """A transaction of this id is already in the archive."""
-
-    key = "transaction_id_used"
-    message = "Transaction {transaction_id} has already been used"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
-    """What start and stop tell everyone: the caller, the bus, the entities."""
-
-    kind: str
-    """One of the event types of ``const``."""
-
-    account: Account
-    error: MeterError | None = None
-
-    already_stopped: bool = False
-    """Nothing ran; this is the receipt of the transaction before."""
-
-    @property
-    def failed(self) -> bool:
-        """Whether the transaction did not begin or left no receipt."""
-        return self.kind == EVENT_FAILED
-
-
 class Sessions:
     """The sessions of one meter. At most one runs; calls wait for each other."""
 
@@ -136,7 +90,7 @@ class Sessions:
         hass: HomeAssistant,
         meter: Meter,
         *,
-        archive: Archive,
+        ledger: Ledger,
         trust: Trust,
         price: Callable[[], Price | None],
         price_unseen: Callable[[], Price | None],
@@ -149,7 +103,7 @@ class Sessions:
         """
         self._hass = hass
         self._meter = meter
-        self._archive = archive
+        self._ledger = ledger
         self._trust = trust
         self._price = price
         self._price_unseen = price_unseen
@@ -166,9 +120,6 @@ class Sessions:
         self._foreign_seen = False
         """A transaction that nobody here started was seen to run."""
 
-        self.written = 0
-        """How many records were written of what begins and ends here."""
-
         self._asked_to_stop = ""
         """The transaction whose end is already noted as intended."""
 
@@ -181,8 +132,9 @@ class Sessions:
         self._last_reading_at = 0.0
 
     @property
-    def _serial_number(self) -> str:
-        return self._meter.identity.serial_number
+    def written(self) -> int:
+        """How many records were written of what begins and ends here."""
+        return self._ledger.written
 
     async def resume(self) -> None:
         """Take up the session that the archive knows as running."""
@@ -190,9 +142,7 @@ class Sessions:
             await self._resume()
 
     async def _resume(self) -> None:
-        record = await self._hass.async_add_executor_job(
-            self._archive.latest, self._serial_number, _OF_SESSIONS
-        )
+        record = await self._ledger.latest()
         if record is None:
             return
         if record.kind is RecordKind.STARTING:
@@ -220,7 +170,7 @@ class Sessions:
                 return
             session = self.current.with_gaps(self._open_gaps(dt_util.now()))
             try:
-                await self._write(RecordKind.PAUSED, Account(session=session))
+                await self._ledger.write(RecordKind.PAUSED, Account(session=session))
             except ArchiveError as err:
                 LOGGER.warning("The end of watching could not be noted: %s", err)
 
@@ -241,7 +191,9 @@ class Sessions:
 
     async def _to_the_end[T](self, work: Coroutine[Any, Any, T]) -> T:
         """Carry work to its end, also when whoever asked for it no longer waits."""
-        task = self._hass.async_create_task(work, f"session of {self._serial_number}")
+        task = self._hass.async_create_task(
+            work, f"session of {self._meter.identity.serial_number}"
+        )
         task.add_done_callback(_observe)
         return await asyncio.shield(task)
 
@@ -293,7 +245,7 @@ class Sessions:
                 warnings=self._warnings(request),
                 held_before=_digest(held),
             )
-            await self._write(RecordKind.STARTING, Account(session=session))
+            await self._ledger.write(RecordKind.STARTING, Account(session=session))
             self._unresolved = session
             try:
                 snapshot = await self._meter.begin(request)
@@ -350,7 +302,9 @@ class Sessions:
         async with self._lock:
             await self._expect_foreign()
             session = self._foreign()
-            account = await self._write(RecordKind.STARTED, Account(session=session))
+            account = await self._ledger.write(
+                RecordKind.STARTED, Account(session=session)
+            )
             self.current = session
             self._foreign_seen = False
             outcome = Outcome(kind=EVENT_STARTED, account=account)
@@ -446,7 +400,7 @@ class Sessions:
         if self.current is None or not gaps:
             return
         session = self.current.with_gaps(gaps)
-        await self._write(RecordKind.GAP, Account(session=session))
+        await self._ledger.write(RecordKind.GAP, Account(session=session))
         self.current = session
         for gap in gaps:
             del self._gap_begins[gap.kind]
@@ -471,7 +425,7 @@ class Sessions:
             receipt is None
             or _digest(receipt) == session.held_before
             or not self._is_named_in(session, receipt)
-            or await self._is_kept(receipt)
+            or await self._ledger.keeps(receipt)
         ):
             await self._fail(session, error, context)
             return
@@ -484,7 +438,7 @@ class Sessions:
         Raises ``NoReceiptError`` while the meter may still be signing it.
         """
         receipt = await self._meter.last_receipt()
-        if receipt is not None and not await self._is_kept(receipt):
+        if receipt is not None and not await self._ledger.keeps(receipt):
             self._receipt_missed_since = None
             await self._stopped(self._foreign(), receipt, None)
             return
@@ -496,7 +450,9 @@ class Sessions:
 
         What the meter held before the archive had any of its receipts is left alone.
         """
-        if await self._latest_stopped() and not await self._is_kept(held):
+        if await self._ledger.latest(
+            RecordKind.STOPPED
+        ) and not await self._ledger.keeps(held):
             await self._stopped(self._foreign(), held, None)
 
     async def _recover(self, session: Session) -> None:
@@ -508,7 +464,7 @@ class Sessions:
         if (
             receipt is not None
             and _digest(receipt) != session.held_before
-            and not await self._is_kept(receipt)
+            and not await self._ledger.keeps(receipt)
         ):
             self._receipt_missed_since = None
             if self._is_named_in(session, receipt):
@@ -539,7 +495,7 @@ class Sessions:
 
     def _is_named_in(self, session: Session, receipt: Snapshot) -> bool:
         """Tell whether a receipt is this session's, by the user it names where it names one."""
-        judgement = self._account(replace(session, end=receipt)).judgement
+        judgement = self._ledger.account(replace(session, end=receipt)).judgement
         return judgement is None or session.can_be_of(judgement.user)
 
     async def _stop_running(self, context: Context | None) -> Outcome:
@@ -564,7 +520,7 @@ class Sessions:
         return await self._stopped(session, snapshot, context)
 
     async def _note_stopping(self, session: Session) -> None:
-        await self._write(RecordKind.STOPPING, Account(session=session))
+        await self._ledger.write(RecordKind.STOPPING, Account(session=session))
         self._asked_to_stop = session.transaction_id
 
     def _foreign(self) -> Session:
@@ -600,61 +556,21 @@ class Sessions:
         A receipt that the meter holds and the archive does not know is kept first.
         """
         if transaction_id:
-            records = await self._hass.async_add_executor_job(
-                self._archive.of_transaction, self._serial_number, transaction_id
-            )
+            records = await self._ledger.of_transaction(transaction_id)
             if not records or records[-1].kind is not RecordKind.STOPPED:
                 raise NoTransactionError
             return self._already_stopped(decode(records[-1]))
-        last = await self._last_stopped()
+        last = await self._ledger.last_stopped()
         receipt = await self._meter.last_receipt()
-        if receipt is not None and not await self._is_kept(receipt):
+        if receipt is not None and not await self._ledger.keeps(receipt):
             outcome = await self._stopped(self._foreign(), receipt, context)
             return replace(outcome, already_stopped=True)
         if last is None:
             raise NoTransactionError
         return self._already_stopped(last)
 
-    async def _latest_stopped(self) -> Record | None:
-        return await self._hass.async_add_executor_job(
-            self._archive.latest, self._serial_number, (RecordKind.STOPPED,)
-        )
-
-    async def _last_stopped(self) -> Account | None:
-        record = await self._latest_stopped()
-        return None if record is None else decode(record)
-
-    async def _is_kept(self, receipt: Snapshot) -> bool:
-        """Tell whether the archive has this receipt, of whatever session."""
-        if receipt.signed_value is None:
-            return False
-        is_kept = await self._hass.async_add_executor_job(
-            self._archive.keeps,
-            self._serial_number,
-            receipt.signed_value.signed_meter_data,
-        )
-        return is_kept or await self._proves_what_is_kept(receipt.signed_value)
-
-    async def _proves_what_is_kept(self, value: SignedMeterValue) -> bool:
-        """Tell whether the last receipt proves the same: asked for elsewhere, it may be signed anew."""
-        try:
-            last = await self._last_stopped()
-        except DamagedRecordError:
-            return False
-        kept = None if last is None else last.judgement
-        found = self._judge(Receipt(begin=None, end=value))
-        return (
-            kept is not None
-            and kept.verdict is found.verdict is Verdict.VALID
-            and None not in (found.begin, found.end)
-            and (kept.meter, kept.transaction, kept.begin, kept.end)
-            == (found.meter, found.transaction, found.begin, found.end)
-        )
-
     async def _refuse_used_id(self, transaction_id: str) -> None:
-        records = await self._hass.async_add_executor_job(
-            self._archive.of_transaction, self._serial_number, transaction_id
-        )
+        records = await self._ledger.of_transaction(transaction_id)
         if any(
             record.kind not in (RecordKind.STARTING, RecordKind.FAILED)
             for record in records
@@ -671,7 +587,7 @@ class Sessions:
             meter_started_at=self._meter_time if snapshot else None,
             start=snapshot,
         )
-        account = await self._write(RecordKind.STARTED, Account(session=session))
+        account = await self._ledger.write(RecordKind.STARTED, Account(session=session))
         self.current, self._unresolved = session, None
         self._receipt_missed_since = None
         if snapshot is not None:
@@ -692,10 +608,10 @@ class Sessions:
             meter_ended_at=self._meter_time,
             end=snapshot,
         )
-        account = self._account(session)
+        account = self._ledger.account(session)
         if self._differs_live(session):
             account = account.with_objection(Objection.LIVE_REGISTER_DIFFERS)
-        account = await self._write(RecordKind.STOPPED, account)
+        account = await self._ledger.write(RecordKind.STOPPED, account)
         self.ending()
         self._foreign_seen = False
         self.current = None
@@ -721,27 +637,17 @@ class Sessions:
     def _meter_time(self) -> datetime | None:
         return None if self._last_reading is None else self._last_reading.meter_time
 
-    def _account(self, session: Session) -> Account:
-        """Judge what the meter signed, and say what it costs."""
-        receipt = session.receipt
-        return judged(session, None if receipt is None else self._judge(receipt))
-
-    def _judge(self, receipt: Receipt) -> Judgement:
-        trusted = self._trust.key
-        return judge(
-            receipt, trusted_key=None if trusted is None else trusted.public_key
-        )
-
     def _already_stopped(self, account: Account) -> Outcome:
-        if (trusted := self._trust.key) is not None:
-            # It may have been accepted since.
-            account = judged_anew(account, (trusted.public_key,))
-        return Outcome(kind=EVENT_STOPPED, account=account, already_stopped=True)
+        return Outcome(
+            kind=EVENT_STOPPED,
+            account=self._ledger.judged_anew(account),
+            already_stopped=True,
+        )
 
     async def _fail(
         self, session: Session, error: MeterError | None, context: Context | None
     ) -> None:
-        account = await self._write(RecordKind.FAILED, Account(session=session))
+        account = await self._ledger.write(RecordKind.FAILED, Account(session=session))
         self.ending()
         self._unresolved = self.current = None
         self._foreign_seen = False
@@ -749,21 +655,6 @@ class Sessions:
         self._announce(
             Outcome(kind=EVENT_FAILED, account=account, error=error), context
         )
-
-    async def _write(self, kind: RecordKind, account: Account) -> Account:
-        """Write what became of a session; return it with where it is kept."""
-        body = encode(account)
-        link = await self._hass.async_add_executor_job(
-            lambda: self._archive.append(
-                meter=self._serial_number,
-                transaction_id=account.session.transaction_id,
-                kind=kind,
-                written_at=dt_util.now(),
-                body=body,
-            )
-        )
-        self.written += 1
-        return replace(account, record=link)
 
 
 def _observe(task: asyncio.Task[Any]) -> None:

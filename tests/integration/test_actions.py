@@ -20,8 +20,8 @@ from custom_components.dc_meter.metering.errors import (
     WrongEvseError,
 )
 from custom_components.dc_meter.metering.meter import TransactionRequest
+from custom_components.dc_meter.outcome import Outcome
 from custom_components.dc_meter.session import Account, Gap, GapKind
-from custom_components.dc_meter.sessions import Outcome
 from homeassistant.components.recorder.db_schema import MAX_EVENT_DATA_BYTES
 from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant

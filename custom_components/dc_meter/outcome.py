@@ -1,0 +1,54 @@
+"""What comes of a start and a stop: what everyone is told, or why not."""
+
+from dataclasses import dataclass
+
+from .const import EVENT_FAILED
+from .metering.errors import InvalidRequestError, MeterError
+from .session import Account
+
+
+class OtherTransactionError(InvalidRequestError):
+    """The transaction to stop is not the one that runs."""
+
+    key = "other_transaction"
+    message = "Transaction {asked} does not run; {running} does"
+
+
+class AlreadyRunningError(InvalidRequestError):
+    """A transaction runs that is to go on."""
+
+    key = "already_running"
+    message = "A transaction is already running"
+
+
+class NoLongerSoError(InvalidRequestError):
+    """What was to be decided on has changed since it was shown."""
+
+    key = "no_longer_so"
+    message = "This is no longer so"
+
+
+class TransactionIdUsedError(InvalidRequestError):
+    """A transaction of this id is already in the archive."""
+
+    key = "transaction_id_used"
+    message = "Transaction {transaction_id} has already been used"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What start and stop tell everyone: the caller, the bus, the entities."""
+
+    kind: str
+    """One of the event types of ``const``."""
+
+    account: Account
+    error: MeterError | None = None
+
+    already_stopped: bool = False
+    """Nothing ran; this is the receipt of the transaction before."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the transaction did not begin or left no receipt."""
+        return self.kind == EVENT_FAILED
