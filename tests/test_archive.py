@@ -310,6 +310,28 @@ def test_a_disk_is_full_until_there_is_room_for_a_record(archive: Archive) -> No
     assert archive.check_chain() is None
 
 
+def test_an_archive_that_could_not_be_opened_anew_is_as_soon_as_it_can(
+    archive: Archive, path: Path
+) -> None:
+    """After a backup, say, for want of memory or of files."""
+    write(archive, "A")
+    archive.quiesce()
+    aside = path.with_name("aside")
+    path.rename(aside)
+    path.mkdir()
+    with pytest.raises(ArchiveError):
+        archive.resume()
+    assert archive.failure is not None
+    with pytest.raises(ArchiveError):
+        archive.try_to_write()
+    path.rmdir()
+    aside.rename(path)
+    archive.try_to_write()
+    assert archive.failure is None
+    write(archive, "B")
+    assert archive.summary().records == 2
+
+
 def test_a_closed_archive_says_so(path: Path) -> None:
     """Every call reports what it could not do."""
     archive = Archive.open(path)

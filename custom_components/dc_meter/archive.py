@@ -164,6 +164,7 @@ class Archive:
         self._lock = threading.Lock()
         self._searching = searching
         self._searching_lock = threading.Lock()
+        self._is_open = True
         self.failure: str | None = None
         """Why the last record could not be written; None when it was."""
         self.damaged: set[int] = set()
@@ -210,10 +211,13 @@ class Archive:
         try:
             with self._searching_lock, self._lock:
                 # Both are closed first: SQLite has its locks once for all connections of a process.
+                self._is_open = False
                 self._searching.close()
                 self._connection.close()
                 self._connection, self._searching = _open(self._path)
+                self._is_open = True
         except (sqlite3.Error, OSError, ArchiveError) as err:
+            self.failure = str(err)
             raise ArchiveError(f"{self._path}: {err}") from err
 
     def _execute(self, *statements: str) -> None:
@@ -262,10 +266,13 @@ class Archive:
     def try_to_write(self) -> None:
         """Find out whether a record could be written, without writing one.
 
+        An archive that could not be opened anew by ``resume`` is, where it can be by now.
         A disk that is full can take what needs no more room than there was: so as many bytes are
         written as all but few records have.
         """
         try:
+            if not self._is_open:
+                self.resume()
             self._execute(
                 "DROP TABLE IF EXISTS room",
                 "CREATE TABLE room (bytes)",
