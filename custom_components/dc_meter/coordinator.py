@@ -10,6 +10,7 @@ from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import CoreState, HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from .archive import ArchiveError
@@ -187,10 +188,13 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         self.clock.note(reading, now_s)
         self._note_occasion(reading)
         settle = self.sessions.heard(reading, written)
-        if settle and self._has_audience:
-            self.config_entry.async_create_background_task(
-                self.hass, self._settle(reading), f"{self.name} - settle session"
-            )
+        if self._has_audience:
+            if settle:
+                self.config_entry.async_create_background_task(
+                    self.hass, self._settle(reading), f"{self.name} - settle session"
+                )
+            else:
+                self.registers.heard_at = dt_util.now()
         return reading
 
     def _believed(self, reading: MeterReading) -> MeterReading:

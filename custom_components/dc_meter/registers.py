@@ -45,7 +45,8 @@ class KeptRegisters:
         self._steps = Steps(hass, left_out=self._save_soon)
         self._last: MeterReading | None = None
         self.heard_at: datetime | None = None
-        """When the meter was last read, also before a crash; then as far as that was kept."""
+        """When the meter was last read and nothing was left to note of a session, also before a
+        crash; then as far as that was kept."""
 
         self._save_due_s = 0.0
 
@@ -77,8 +78,9 @@ class KeptRegisters:
         self._steps.recall(kept["steps"])
         if kept["meter"] == self._serial_number:
             gap_s = time() - kept["kept_at"]
-            if gap_s < 0:
-                # A clock that was set back in between does not tell how long energy has flowed.
+            if not 0 <= gap_s <= uptime_s():
+                # A clock that was set back in between does not tell how long energy has flowed, nor
+                # does one that stood still while the machine was off.
                 gap_s = LONG_AGO_S
             self._registers = recall(kept["registers"], uptime_s() - gap_s)
             if (heard_at := kept["heard_at"]) is not None:
@@ -104,7 +106,6 @@ class KeptRegisters:
             self._save_due_s = now_s + KEEP_INTERVAL_S
             self._save_soon()
         self._last = believed
-        self.heard_at = dt_util.now()
         return believed
 
     def take(self, key: str) -> None:

@@ -197,16 +197,23 @@ async def test_a_meter_whose_kept_registers_are_damaged_begins_anew(
     assert "ERROR" not in caplog.text
 
 
-async def test_energy_is_believed_though_the_clock_was_set_back(
+@pytest.mark.parametrize(
+    "ago_s", [-1800, 20], ids=["was set back", "stood still while it was off"]
+)
+async def test_energy_is_believed_though_the_clock(
     hass: HomeAssistant,
     dct1_entry: MockConfigEntry,
     setup: Setup,
     hass_storage: dict[str, Any],
     issue_registry: ir.IssueRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+    ago_s: float,
 ) -> None:
-    """A computer without a clock of its own begins earlier than it stopped, hours later."""
+    """A computer without a clock of its own goes on hours later with the time it stopped at."""
+    for user in ("registers", "coordinator"):
+        monkeypatch.setattr(f"custom_components.dc_meter.{user}.uptime_s", lambda: 10.0)
     key = f"dc_meter.{dct1_entry.entry_id}"
-    before = kept(good={"wh": "346540", "age_s": 0}) | {"kept_at": time() + 1800}
+    before = kept(good={"wh": "346540", "age_s": 0}) | {"kept_at": time() - ago_s}
     hass_storage[key] = {"version": 1, "minor_version": 1, "key": key, "data": before}
     await setup(dct1_entry)
     assert shown(hass, dct1_entry) == ("446.540", "4.881")
