@@ -168,7 +168,7 @@ def _watch(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
     """Follow the adapter, the end of Home Assistant, and what there is to mend."""
     coordinator, sessions = entry.runtime_data.coordinator, entry.runtime_data.sessions
     watch_adapter(hass, entry, lambda: not coordinator.last_update_success)
-    entry.async_on_unload(sessions.pause)
+    entry.async_on_unload(sessions.close)
 
     async def stopping(_: Event) -> None:
         coordinator.show_exact()

@@ -7,6 +7,13 @@ from .metering.errors import InvalidRequestError, MeterError
 from .session import Account
 
 
+class NotLoadedError(InvalidRequestError):
+    """The meter's entry was unloaded before it came to what was asked for."""
+
+    key = "not_loaded"
+    message = "The meter is being set up anew; try again in a moment"
+
+
 class OtherTransactionError(InvalidRequestError):
     """The transaction to stop is not the one that runs."""
 

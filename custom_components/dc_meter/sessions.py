@@ -6,7 +6,8 @@ before or after, and ``resume`` and the next readings go on from the meter's own
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
@@ -39,9 +40,10 @@ from .metering.meter import (
     TransactionRequest,
 )
 from .metering.uptime import uptime_s
-from .metering.verdict import Objection
+from .metering.verdict import Objection, Verdict
 from .outcome import (
     NoLongerSoError,
+    NotLoadedError,
     OtherTransactionError,
     Outcome,
     TransactionIdUsedError,
@@ -120,6 +122,14 @@ class Sessions:
         self._foreign_seen = False
         """A transaction that nobody here started was seen to run."""
 
+        self._held: str | None = None
+        """Digest of the receipt the meter was last seen to hold; never that of what runs now."""
+
+        self._looked_at_held = False
+        """Whether ``_held`` is known since the meter was last away."""
+
+        self._is_closed = False
+
         self._asked_to_stop = ""
         """The transaction whose end is already noted as intended."""
 
@@ -162,6 +172,11 @@ class Sessions:
         if begins_at is not None and begins_at < until <= dt_util.utcnow():
             self._gap_begins[GapKind.NOT_WATCHED] = until
 
+    async def close(self) -> None:
+        """Refuse everything from now on, also what already waits, and note it like ``pause``."""
+        self._is_closed = True
+        await self.pause()
+
     async def pause(self) -> None:
         """Note until when a running session was watched, and what of that was a gap."""
         # A session that is being stopped is paused no more: its end is the last word on it.
@@ -189,6 +204,14 @@ class Sessions:
     def _take(self, reading: MeterReading) -> None:
         self._last_reading, self._last_reading_at = reading, uptime_s()
 
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Wait for what else is under way. Raises ``NotLoadedError`` when it is too late then."""
+        async with self._lock:
+            if self._is_closed:
+                raise NotLoadedError
+            yield
+
     async def _to_the_end[T](self, work: Coroutine[Any, Any, T]) -> T:
         """Carry work to its end, also when whoever asked for it no longer waits."""
         task = self._hass.async_create_task(
@@ -208,7 +231,7 @@ class Sessions:
         """Begin a session; one that still runs is stopped and its receipt kept first.
 
         ``unless_running`` leaves that one alone and returns None. Raises what
-        ``Meter.check`` and ``Meter.begin`` raise, and ``ArchiveError``.
+        ``Meter.check`` and ``Meter.begin`` raise, ``NotLoadedError`` and ``ArchiveError``.
         """
         return await self._to_the_end(
             self._start(request, particulars, context, unless_running=unless_running)
@@ -222,7 +245,7 @@ class Sessions:
         *,
         unless_running: bool,
     ) -> Outcome | None:
-        async with self._lock:
+        async with self._alone():
             active = await self._active()
             await self._resolve(active)
             running = self.is_running(active)
@@ -233,9 +256,7 @@ class Sessions:
             if running:
                 await self._stop_running(context)
                 await self._active()
-            held = await self._meter.last_receipt()
-            if held is not None:
-                await self._keep_unseen(held)
+            await self._look_at_held()
             session = Session(
                 request=request,
                 particulars=particulars,
@@ -243,7 +264,7 @@ class Sessions:
                 asked_at=dt_util.now(),
                 price=self._price(),
                 warnings=self._warnings(request),
-                held_before=_digest(held),
+                held_before=self._held,
             )
             await self._ledger.write(RecordKind.STARTING, Account(session=session))
             self._unresolved = session
@@ -269,7 +290,7 @@ class Sessions:
         return await self._to_the_end(self._stop(transaction_id, context))
 
     async def _stop(self, transaction_id: str, context: Context | None) -> Outcome:
-        async with self._lock:
+        async with self._alone():
             active = await self._active()
             await self._resolve(active)
             if not self.is_running(active):
@@ -299,7 +320,7 @@ class Sessions:
         return await self._to_the_end(self._adopt())
 
     async def _adopt(self) -> Outcome:
-        async with self._lock:
+        async with self._alone():
             await self._expect_foreign()
             session = self._foreign()
             account = await self._ledger.write(
@@ -320,7 +341,7 @@ class Sessions:
         return await self._to_the_end(self._end_foreign())
 
     async def _end_foreign(self) -> Outcome:
-        async with self._lock:
+        async with self._alone():
             await self._expect_foreign()
             return await self._stop_running(None)
 
@@ -360,7 +381,8 @@ class Sessions:
             if reading.transaction_active and self._unresolved is None:
                 self._foreign_seen = True
             return self._unresolved is not None or (
-                self._foreign_seen and reading.transaction_active is False
+                reading.transaction_active is False
+                and (self._foreign_seen or not self._looked_at_held)
             )
         if reading.clock_state is ClockState.UNSYNCHRONIZED:
             self._gap_begins.setdefault(GapKind.CLOCK_UNSYNCHRONIZED, dt_util.now())
@@ -370,6 +392,7 @@ class Sessions:
     def lost(self) -> None:
         """Take note that the meter does not answer: no receipt is missed meanwhile."""
         self._receipt_missed_since = None
+        self._looked_at_held = False
         if self.current is not None:
             self._gap_begins.setdefault(GapKind.METER_UNREACHABLE, dt_util.now())
 
@@ -378,7 +401,7 @@ class Sessions:
         await self._to_the_end(self._settle(reading))
 
     async def _settle(self, reading: MeterReading) -> None:
-        async with self._lock:
+        async with self._alone():
             await self._keep_gaps(self._ended_gaps(reading))
             await self._resolve(await self._active())
 
@@ -415,19 +438,36 @@ class Sessions:
             await self._recover(self.current)
         elif self._foreign_seen and active is False:
             await self._keep_foreign()
+        elif active is False and not self._looked_at_held:
+            self._looked_at_held = (
+                True  # A meter that cannot say is not asked each second.
+            )
+            await self._look_at_held()
+
+    async def _look_at_held(self) -> None:
+        """Note which receipt the meter holds, and keep it if it came and went unseen."""
+        try:
+            held = await self._meter.last_receipt()
+        except UnexpectedAnswerError:
+            if await self._ledger.latest(RecordKind.STOPPED):
+                raise
+            # A meter that has never made one says so in a way of its own.
+            held = None
+        if held is not None:
+            await self._keep_unseen(held)
+        self._held = _digest(held)
+        self._looked_at_held = True
 
     async def _not_begun(
         self, session: Session, error: MeterError | None, context: Context | None
     ) -> None:
         """Fail a start, unless it came about unseen and a loss of supply has ended it."""
         receipt = await self._meter.last_receipt()
-        if (
-            receipt is None
-            or _digest(receipt) == session.held_before
-            or not self._is_named_in(session, receipt)
-            or await self._ledger.keeps(receipt)
-        ):
+        if receipt is None or await self._is_earlier(session, receipt):
             await self._fail(session, error, context)
+            return
+        if not self._is_named_in(session, receipt):
+            await self._fail_for_another(session, error, receipt, context)
             return
         await self._started(session, None, context)
         await self._recover(self.current or session)
@@ -437,10 +477,12 @@ class Sessions:
 
         Raises ``NoReceiptError`` while the meter may still be signing it.
         """
-        receipt = await self._meter.last_receipt()
-        if receipt is not None and not await self._ledger.keeps(receipt):
+        session, receipt = self._foreign(), await self._meter.last_receipt()
+        if receipt is not None and not await self._is_earlier(session, receipt):
             self._receipt_missed_since = None
-            await self._stopped(self._foreign(), receipt, None)
+            await self._stopped(session, receipt, None)
+            # It may be that of an earlier one, shown until this one's is signed.
+            self._looked_at_held = False
             return
         self._miss_receipt()
         self._foreign_seen = False
@@ -461,21 +503,14 @@ class Sessions:
         Raises ``NoReceiptError`` while the meter may still be signing it.
         """
         receipt = await self._meter.last_receipt()
-        if (
-            receipt is not None
-            and _digest(receipt) != session.held_before
-            and not await self._ledger.keeps(receipt)
-        ):
+        if receipt is not None and not await self._is_earlier(session, receipt):
             self._receipt_missed_since = None
             if self._is_named_in(session, receipt):
                 await self._stopped(session, receipt, None)
-                return
-            # Ours left no receipt, and another transaction has run since. Its receipt comes
-            # second, for the meter has it until the next.
-            foreign = self._foreign().with_gaps(self._open_gaps(dt_util.now()))
-            await self._fail(session, NoReceiptError(seconds=RECEIPT_PATIENCE_S), None)
-            self._foreign_seen = True
-            await self._stopped(foreign, receipt, None)
+            else:
+                await self._fail_for_another(
+                    session, NoReceiptError(seconds=RECEIPT_PATIENCE_S), receipt, None
+                )
             return
         self._miss_receipt()
         LOGGER.warning(
@@ -483,6 +518,27 @@ class Sessions:
             session.transaction_id,
         )
         await self._fail(session, NoReceiptError(seconds=RECEIPT_PATIENCE_S), None)
+
+    async def _fail_for_another(
+        self,
+        session: Session,
+        error: MeterError | None,
+        receipt: Snapshot,
+        context: Context | None,
+    ) -> None:
+        """Fail a session that left no receipt, and keep that of another that has run since.
+
+        It comes second, for the meter has it until the next.
+        """
+        foreign = self._foreign().with_gaps(self._open_gaps(dt_util.now()))
+        await self._fail(session, error, context)
+        self._foreign_seen = True
+        await self._stopped(foreign, receipt, None)
+
+    async def _is_earlier(self, session: Session, receipt: Snapshot) -> bool:
+        """Tell whether a receipt is from before a session."""
+        is_held_before = session.held_before in _digests(receipt)
+        return is_held_before or await self._ledger.keeps(receipt)
 
     def _miss_receipt(self) -> None:
         """Raise ``NoReceiptError`` until the meter was asked for long enough."""
@@ -494,9 +550,15 @@ class Sessions:
         self._receipt_missed_since = None
 
     def _is_named_in(self, session: Session, receipt: Snapshot) -> bool:
-        """Tell whether a receipt is this session's, by the user it names where it names one."""
+        """Tell whether a receipt is this session's, by the user it names.
+
+        Each of ours names one, or the transaction in that place; what cannot be read may.
+        """
         judgement = self._ledger.account(replace(session, end=receipt)).judgement
-        return judgement is None or session.can_be_of(judgement.user)
+        if judgement is None or judgement.verdict is not Verdict.VALID:
+            return True
+        is_named = bool(judgement.user) or session.transaction_id.startswith(FOREIGN)
+        return is_named and session.can_be_of(judgement.user)
 
     async def _stop_running(self, context: Context | None) -> Outcome:
         """End what runs; a refusal and a lost answer leave it as the meter has it."""
@@ -504,14 +566,22 @@ class Sessions:
             return await self._stop_foreign(context)
         if self._asked_to_stop != session.transaction_id:
             await self._note_stopping(session)
-        return await self._stopped(session, await self._meter.end(), context)
+        return await self._stopped(session, await self._end(session), context)
+
+    async def _end(self, session: Session) -> Snapshot:
+        """End what runs. Raises what ``Meter.end`` does, and while an earlier receipt is shown."""
+        snapshot = await self._meter.end()
+        keeps_receipts = Capability.TRANSACTIONS in self._meter.capabilities
+        if keeps_receipts and await self._is_earlier(session, snapshot):
+            raise NoReceiptError(seconds=RECEIPT_PATIENCE_S)
+        return snapshot
 
     async def _stop_foreign(self, context: Context | None) -> Outcome:
         """End a transaction that nobody here started; one that cannot be ended stays theirs."""
         self._foreign_seen = True
         session = self._foreign()
         try:
-            snapshot = await self._meter.end()
+            snapshot = await self._end(session)
         except NoReceiptError:
             # It has ended: what is left to do is ours.
             await self._note_stopping(session)
@@ -534,6 +604,7 @@ class Sessions:
             meter=self._meter.identity,
             asked_at=now,
             price=self._price_unseen(),
+            held_before=self._held,
         )
 
     def _warnings(self, request: TransactionRequest) -> tuple[StartWarning, ...]:
@@ -613,6 +684,7 @@ class Sessions:
             account = account.with_objection(Objection.LIVE_REGISTER_DIFFERS)
         account = await self._ledger.write(RecordKind.STOPPED, account)
         self.ending()
+        self._held = _digest(snapshot)
         self._foreign_seen = False
         self.current = None
         self._gap_begins.clear()
@@ -665,6 +737,16 @@ def _observe(task: asyncio.Task[Any]) -> None:
 
 def _digest(receipt: Snapshot | None) -> str | None:
     """Return what tells a receipt from every other."""
+    return next(iter(_digests(receipt)), None)
+
+
+def _digests(receipt: Snapshot | None) -> tuple[str, ...]:
+    """Return the digest of what is signed, for it may be signed anew, and of the whole text.
+
+    Sessions that began with an earlier release have the latter.
+    """
     if receipt is None or receipt.signed_value is None:
-        return None
-    return sha256(receipt.signed_value.signed_meter_data.encode()).hexdigest()
+        return ()
+    text = receipt.signed_value.signed_meter_data
+    signed = text.rpartition("|")[0] or text
+    return tuple(sha256(one.encode()).hexdigest() for one in (signed, text))

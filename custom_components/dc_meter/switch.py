@@ -1,5 +1,6 @@
 """The switch that starts and stops a transaction."""
 
+from contextlib import suppress
 from typing import Any, override
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .actions import translated_errors
 from .coordinator import DcMeterConfigEntry
 from .entity import DcMeterEntity
+from .metering.errors import NoTransactionError
 from .metering.meter import TransactionRequest
 from .session import Particulars
 
@@ -59,8 +61,7 @@ class DcMeterTransactionSwitch(DcMeterEntity, SwitchEntity):
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
         """Stop the transaction; nothing to do while none runs."""
-        if not self.is_on:
-            return
-        with translated_errors():
+        # The meter is asked, for what is shown may be of before another command.
+        with translated_errors(), suppress(NoTransactionError):
             await self.coordinator.sessions.stop(context=self._context)
         await self.coordinator.async_refresh()

@@ -35,7 +35,7 @@ from simulators.car import Car
 from simulators.iem_dcr import IemDcrServer, Refusal, SimulatedIemDcr
 from simulators.line import SerialLine
 
-from .conftest import state_of
+from .conftest import entity_of, state_of
 from .test_actions import call
 
 type Setup = Callable[[MockConfigEntry], Awaitable[None]]
@@ -65,6 +65,37 @@ async def go_quiet_after_next_mark(
     # The server takes up its meter's commands when it begins to listen.
     await server.refuse()
     await server.accept()
+
+
+def show_earlier_until_signed(
+    meter: SimulatedIemDcr, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], None]:
+    """Return what has the meter show the receipt it has now until the next is signed."""
+    text = meter._receipt_text  # noqa: SLF001
+    earlier: list[str] = []
+
+    def shown(receipt: str) -> str:
+        return earlier[-1] if earlier and meter._is_signing() else text(receipt)  # noqa: SLF001
+
+    def note() -> None:
+        earlier.append(meter._last_receipt)  # noqa: SLF001
+
+    monkeypatch.setattr(meter, "_receipt_text", shown)
+    return note
+
+
+def name_user(meter: SimulatedIemDcr, identification: str) -> None:
+    """Have the next transaction be somebody's, or nobody's."""
+    meter.post_user(
+        {
+            "IS": bool(identification),
+            "IL": "NONE",
+            "IF": [],
+            "IT": "NONE",
+            "ID": identification,
+            "US": False,
+        }
+    )
 
 
 async def test_a_start_cut_short_by_a_restart_has_failed(
@@ -244,6 +275,62 @@ async def test_what_somebody_else_began_in_place_of_ours_is_not_billed_to_us(
     stopped = await call(hass, iem_dcr_entry, "stop")
     assert stopped["verdict"]["verdict"] == "valid"
     assert stopped["verdict"]["objections"] == ["other_user"]
+
+
+async def test_what_somebody_without_a_name_charged_in_place_of_us_is_theirs(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """Our begin never arrived. Ours would name a user, or the transaction in that place."""
+    iem_dcr.signature_delay(seconds=0)
+    await setup(iem_dcr_entry)
+    mark = iem_dcr.post_receipt
+    await go_quiet_after_next_mark(server, is_heard=False)
+    with pytest.raises(HomeAssistantError):
+        await call(hass, iem_dcr_entry, "start", transaction_id="MINE")
+    name_user(iem_dcr, "")
+    mark({"TX": "B"})
+    iem_dcr.count_from(import_wh=476_540, export_wh=4_881)
+    mark({"TX": "E"})
+    iem_dcr.post_receipt = mark
+    await server.refuse()
+    await server.accept()
+    events = async_capture_events(hass, EVENT_DC_METER)
+    server.disconnect(count=0)
+    await poll(hass, iem_dcr_entry)
+    failed, stopped = (event.data for event in events if "session" in event.data)
+    assert (failed["type"], failed["transaction_id"]) == ("transaction_failed", "MINE")
+    assert stopped["type"] == "transaction_stopped"
+    assert stopped["transaction_id"].startswith("foreign-")
+
+
+async def test_what_somebody_without_a_name_charged_after_us_is_theirs(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """Ours ended unseen before anything had flowed that tells the two apart."""
+    iem_dcr.signature_delay(seconds=0)
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", identification_data="ANNA")
+    await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+    iem_dcr.post_receipt({"TX": "E"})
+    name_user(iem_dcr, "")
+    iem_dcr.post_receipt({"TX": "B"})
+    iem_dcr.count_from(import_wh=476_540, export_wh=4_881)
+    iem_dcr.post_receipt({"TX": "E"})
+    events = async_capture_events(hass, EVENT_DC_METER)
+    await setup(iem_dcr_entry)
+    await poll(hass, iem_dcr_entry)
+    assert [event.data["type"] for event in events] == [
+        "transaction_failed",
+        "transaction_stopped",
+    ]
+    assert events[1].data["transaction_id"].startswith("foreign-")
 
 
 async def test_what_is_found_at_start_is_told_when_automations_listen(
@@ -698,6 +785,194 @@ async def test_a_receipt_that_never_comes_is_given_up(
     await call(hass, iem_dcr_entry, "start", transaction_id="third")
     stopped = await call(hass, iem_dcr_entry, "stop", transaction_id="third")
     assert stopped["verdict"]["verdict"] == "valid"
+
+
+async def test_a_stop_after_a_restart_is_not_given_the_receipt_before(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The meter shows that one until it has signed ours, which is fetched then."""
+    note = show_earlier_until_signed(iem_dcr, monkeypatch)
+    await setup(iem_dcr_entry)
+    anna = {"identification_status": "ASSIGNED", "identification_data": "ANNA"}
+    await call(hass, iem_dcr_entry, "start", transaction_id="A", **anna)
+    first = await call(hass, iem_dcr_entry, "stop")
+    note()
+    await call(hass, iem_dcr_entry, "start", transaction_id="B", **anna)
+    await hass.config_entries.async_reload(iem_dcr_entry.entry_id)
+    events = async_capture_events(hass, EVENT_DC_METER)
+    with pytest.raises(HomeAssistantError) as refused:
+        await call(hass, iem_dcr_entry, "stop")
+    assert refused.value.translation_key == "no_receipt"
+    await asyncio.sleep(0.5)
+    await poll(hass, iem_dcr_entry)
+    (event,) = events
+    assert event.data["type"] == "transaction_stopped"
+    assert event.data["transaction_id"] == "B"
+    assert event.data["signed_meter_value"] != first["signed_meter_value"]
+
+
+async def test_no_receipt_of_others_is_lost_that_came_and_went_around_a_restart(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first while nobody watched; the second was watched while the meter showed the first."""
+    note = show_earlier_until_signed(iem_dcr, monkeypatch)
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start")
+    await call(hass, iem_dcr_entry, "stop")
+    await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+    for mark in "BE":
+        iem_dcr.post_receipt({"TX": mark})
+    await asyncio.sleep(0.5)
+    receipts = [iem_dcr.get_transaction()]
+    events = async_capture_events(hass, EVENT_DC_METER)
+    await setup(iem_dcr_entry)
+    for _ in range(2):
+        note()
+        iem_dcr.post_receipt({"TX": "B"})
+        await poll(hass, iem_dcr_entry)
+        iem_dcr.post_receipt({"TX": "E"})
+        await poll(hass, iem_dcr_entry)
+        await asyncio.sleep(0.5)
+        await poll(hass, iem_dcr_entry)
+        receipts.append(iem_dcr.get_transaction())
+    assert [
+        event.data["signed_meter_value"]["signed_meter_data"]
+        for event in events
+        if event.data["type"] == "transaction_stopped"
+    ] == receipts
+
+
+async def test_a_receipt_from_before_that_is_signed_anew_is_not_ours(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No archive knows it yet, and it names the same user."""
+    text = iem_dcr._receipt_text  # noqa: SLF001
+    earlier: list[str] = []
+
+    def signed_anew(receipt: str) -> str:
+        header, payload, signature = (earlier[-1] if earlier else receipt).split("|")
+        again = iem_dcr.key.sign(payload.encode(), iem_dcr.signature_form)
+        members = json.loads(signature) | {"SD": again.hex().upper()}
+        return text("|".join((header, payload, json.dumps(members))))
+
+    iem_dcr.signature_delay(seconds=0)
+    iem_dcr.post_gw(
+        {"CT": "EVSEID", "CI": "DE*DCM*E1", "TM": iem_dcr.clock.text()[:-2]}
+    )
+    name_user(iem_dcr, "ANNA")
+    for mark in "BE":
+        iem_dcr.post_receipt({"TX": mark})
+    before = iem_dcr._last_receipt  # noqa: SLF001
+    monkeypatch.setattr(iem_dcr, "_receipt_text", signed_anew)
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", identification_data="ANNA")
+    earlier.append(before)
+    iem_dcr.post_receipt({"TX": "E"})
+    events = async_capture_events(hass, EVENT_DC_METER)
+    await poll(hass, iem_dcr_entry)
+    assert not events
+    earlier.clear()
+    await poll(hass, iem_dcr_entry)
+    (event,) = events
+    receipt = event.data["signed_meter_value"]["signed_meter_data"]
+    assert receipt.split("|")[1] != before.split("|")[1]
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(HTTPStatus.INTERNAL_SERVER_ERROR, ""), (HTTPStatus.OK, "no transaction")],
+)
+async def test_a_meter_without_a_receipt_may_say_so_in_any_way(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+    iem_dcr: SimulatedIemDcr,
+    status: HTTPStatus,
+    text: str,
+) -> None:
+    """How the first transaction of its life finds none is not documented."""
+    answer = iem_dcr.get_transaction
+
+    def none_yet() -> str:
+        if iem_dcr._last_receipt is not None:  # noqa: SLF001
+            return answer()
+        if status is HTTPStatus.OK:
+            return text
+        raise Refusal(status, "none yet")
+
+    iem_dcr.get_transaction = none_yet
+    await server.refuse()
+    await server.accept()
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start")
+    assert (await call(hass, iem_dcr_entry, "stop"))["verdict"]["billable"]
+
+
+async def test_what_waits_for_a_meter_that_is_unloaded_is_refused(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """Loaded anew, nobody would know of what it began."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start")
+    iem_dcr.signature_delay(seconds=1)
+    switch = {"entity_id": entity_of(hass, iem_dcr_entry, "transaction")}
+    turns = []
+    for turn in ("turn_off", "turn_on"):
+        turns.append(
+            hass.async_create_task(
+                hass.services.async_call("switch", turn, switch, blocking=True)
+            )
+        )
+        await asyncio.sleep(0.05)
+    await hass.config_entries.async_reload(iem_dcr_entry.entry_id)
+    stopped, started = await asyncio.gather(*turns, return_exceptions=True)
+    assert stopped is None
+    assert isinstance(started, HomeAssistantError)
+    assert started.translation_key == "not_loaded"
+    await poll(hass, iem_dcr_entry)
+    assert state_of(hass, iem_dcr_entry, "transaction") == STATE_OFF
+
+
+async def test_a_gap_is_not_forgotten_over_a_start_that_is_cut_short(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+) -> None:
+    """Home Assistant came up, read the meter, and was killed before it had started."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start")
+    await poll(hass, iem_dcr_entry)
+    before = iem_dcr_entry.runtime_data.coordinator.registers.heard_at
+    await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+    hass.set_state(CoreState.starting)
+    await setup(iem_dcr_entry)
+    await poll(hass, iem_dcr_entry)
+    await iem_dcr_entry.runtime_data.coordinator.registers.save()
+    kept = hass_storage[f"{DOMAIN}.{iem_dcr_entry.entry_id}"]["data"]["heard_at"]
+    assert datetime.fromisoformat(kept) == before
+    hass.set_state(CoreState.running)
+    await poll(hass, iem_dcr_entry)
+    await poll(hass, iem_dcr_entry)
+    (gap,) = (await call(hass, iem_dcr_entry, "stop"))["session"]["gaps"]
+    assert gap["kind"] == "not_watched"
+    assert iem_dcr_entry.runtime_data.coordinator.registers.heard_at > before
 
 
 async def test_the_receipt_of_a_transaction_before_ours_is_not_ours(
