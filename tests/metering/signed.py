@@ -170,6 +170,17 @@ INCOMPLETE: dict[str, tuple[dict[str, Any], tuple[Objection, ...]]] = {
         {"RD": [BEGIN, CHARGING | {"TX": "X", "EF": "Et"}, END]},
         (Objection.ENERGY_FLAGGED,),
     ),
+    "an exception that does not say what it is of": (
+        {"RD": [BEGIN, CHARGING | {"TX": "X"}, END]},
+        (Objection.ENERGY_FLAGGED,),
+    ),
+    **{
+        f"a status {status} in between": (
+            {"RD": [BEGIN, CHARGING | {"ST": status}, END]},
+            (Objection.STATUS_NOT_GOOD,),
+        )
+        for status in ("M", "X")
+    },
     "a relative begin": ({"RD": [RELATIVE_BEGIN, END]}, (Objection.MIXED_TIME,)),
     "a relative end": ({"RD": [BEGIN, RELATIVE_END]}, (Objection.MIXED_TIME,)),
     **{

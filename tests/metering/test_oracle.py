@@ -23,6 +23,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::pyocmf.SpecWarning")
 STRICTER = {
     "a register that runs backwards in between",
     "an energy flagged by an exception",
+    "an exception that does not say what it is of",
+    "a status M in between",
+    "a status X in between",
     "a relative end",
     "an energy in another unit",
     "the end before the begin",

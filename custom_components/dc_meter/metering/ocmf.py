@@ -20,6 +20,9 @@ BEGIN = "B"
 ENDS = frozenset("ELRAP")
 """Reading reasons (TX) that close a transaction: ended, locally, remotely, aborted, power failure."""
 
+EXCEPTION = "X"
+"""The reading reason of an error in between; EF says whether it is of the energy."""
+
 MAX_LENGTH = 256 * 1024
 """Characters; more than a day of readings each minute, less than a nuisance."""
 

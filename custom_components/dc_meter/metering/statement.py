@@ -13,7 +13,7 @@ import re
 
 from .dct1_block import SignedBlock, WordOrder, likely_word_order
 from .meter import ClockState, IdentificationLevel
-from .ocmf import BEGIN, ENDS, Direction, OcmfReading, OcmfReceipt
+from .ocmf import BEGIN, ENDS, EXCEPTION, Direction, OcmfReading, OcmfReceipt
 
 _EXACT = Context(prec=64)
 """More digits than any difference of two registers can have."""
@@ -49,7 +49,7 @@ class Objection(StrEnum):
 
     STATUS_NOT_GOOD = "status_not_good"
     ENERGY_FLAGGED = "energy_flagged"
-    """The meter itself says that its energy is not usable (EF holds E)."""
+    """The meter itself says that its energy is not usable, or of an error (EF, TX X) not what."""
 
     IDENTIFICATION_LEVEL = "identification_level"
     """The user's identification failed (IL MISMATCH, INVALID, OUTDATED or UNKNOWN)."""
@@ -274,7 +274,15 @@ def _of_readings(readings: Sequence[OcmfReading]) -> Iterator[Objection]:
             end.clock_state is ClockState.RELATIVE
         ):
             yield Objection.MIXED_TIME
-    if any(reading.status != "G" for reading in (*begins, *ends)):
+    # An error in between may have cost energy that begin and end do not show.
+    if any(reading.status != "G" for reading in readings):
         yield Objection.STATUS_NOT_GOOD
-    if any("E" in reading.error_flags for reading in readings):
+    if any(_doubts_energy(reading) for reading in readings):
         yield Objection.ENERGY_FLAGGED
+
+
+def _doubts_energy(reading: OcmfReading) -> bool:
+    """Tell whether the meter calls its energy bad, or an exception does not say what is."""
+    if reading.reason == EXCEPTION and not reading.error_flags:
+        return True
+    return "E" in reading.error_flags
