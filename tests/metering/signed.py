@@ -106,6 +106,12 @@ EXPORT_BEGIN = BEGIN | {"RI": "1-b:2.8.e", "RV": "00000004.000"}
 EXPORT_END = END | {"RI": "1-b:2.8.e", "RV": "00000004.500"}
 RELATIVE_BEGIN = BEGIN | {"TM": BEGIN["TM"].replace("S", "R")}
 RELATIVE_END = END | {"TM": END["TM"].replace("S", "R")}
+AT_DEVICE = {"RI": "01-0B:B1.08.00*FF"}
+OF_TRANSACTION = [
+    BEGIN | {"RI": "01-0B:B3.08.00*FF", "RV": "0.000"},
+    END | {"RI": "01-0B:B3.08.00*FF", "RV": "1.001"},
+]
+"""Both without what the cable lost: a lifetime register, and one that begins at 0."""
 
 
 INCOMPLETE: dict[str, tuple[dict[str, Any], tuple[Objection, ...]]] = {
@@ -123,7 +129,7 @@ INCOMPLETE: dict[str, tuple[dict[str, Any], tuple[Objection, ...]]] = {
         (Objection.NO_END,),
     ),
     "two registers": (
-        {"RD": [BEGIN, END | {"RI": "1-0:98.8.0*255"}]},
+        {"RD": [BEGIN, END | {"RI": "1-0:9E.8.0*255"}]},
         (Objection.OTHER_REGISTER,),
     ),
     "an energy in another unit": (
@@ -137,6 +143,14 @@ INCOMPLETE: dict[str, tuple[dict[str, Any], tuple[Objection, ...]]] = {
     "a register that runs backwards in between": (
         {"RD": [BEGIN, CHARGING | {"RV": "447.542"}, END]},
         (Objection.REGISTER_BACKWARDS,),
+    ),
+    "two registers that compensate the cable": (
+        {"RD": [BEGIN, END, BEGIN | AT_DEVICE, END | AT_DEVICE, *OF_TRANSACTION]},
+        (Objection.SEVERAL_BEGINS, Objection.SEVERAL_ENDS),
+    ),
+    "a compensated register without its end": (
+        {"RD": [BEGIN, END, BEGIN | AT_DEVICE]},
+        (Objection.NO_END,),
     ),
     "a time that runs backwards": (
         {"RD": [BEGIN, END | {"TM": "2026-07-01T13:59:59,999+0200 S"}]},
@@ -207,6 +221,25 @@ COMPLETE: dict[str, dict[str, Any]] = {
         "RD": [BEGIN, CHARGING | {"TX": "X", "EF": "t"}, END]
     },
     "an export beside": {"RD": [BEGIN, EXPORT_BEGIN, END, EXPORT_END]},
+    **{
+        f"a compensated register {code}, the other beside": {
+            "RD": [
+                BEGIN,
+                END | {"RV": "447.600"},
+                BEGIN | {"RI": f"01-0B:{code}.08.00*FF"},
+                END | {"RI": f"01-0B:{code}.08.00*FF"},
+            ]
+        }
+        for code in ("98", "B1", "B3")
+    },
+    "a compensated register and the other in turn": {
+        "RD": [
+            BEGIN | {"RV": "447.000"},
+            BEGIN | AT_DEVICE,
+            END | {"RV": "448.060", "RI": BEGIN["RI"]},
+            END | AT_DEVICE,
+        ]
+    },
     "a begin inherited from": {
         "RD": [BEGIN, {"TM": END["TM"], "TX": "E", "RV": END["RV"]}]
     },

@@ -541,6 +541,16 @@ def test_export_is_shown_and_not_billed() -> None:
     assert judgement.end.energy_export_wh == 4500
 
 
+def test_export_is_shown_without_what_the_cable_lost() -> None:
+    """Where the meter says how much that is."""
+    compensated = {"RI": "01-0B:C1.08.00*FF"}
+    begin, end = EXPORT_BEGIN | compensated, EXPORT_END | compensated
+    readings = [BEGIN, EXPORT_BEGIN, END, EXPORT_END | {"RV": "4.600"}, begin, end]
+    judgement = judged(RD=readings)
+    assert judgement.billable
+    assert judgement.energy_export_wh == 500
+
+
 @pytest.mark.parametrize(
     "reading",
     [{"TM": END["TM"].replace("S", "U")}, {"EF": "t"}],

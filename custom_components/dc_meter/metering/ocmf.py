@@ -51,6 +51,7 @@ _ELECTRICITY = 1
 _ENERGY = 8
 _IMPORTS = frozenset((0x01, 0x98, 0x9E, *range(0xB0, 0xC0), *range(0xC4, 0xC8)))
 _EXPORTS = frozenset((0x02, *range(0xC0, 0xC4)))  # C0 to C3: OCMF 1.4.1, table 25
+_WITHOUT_LOSSES = frozenset(("98", "b1", "b3", "c1", "c3"))
 _TOTALS = frozenset(("0", "255", "e", "f", "ff"))
 """What stands last for a register that counts on; ``1-b:1.8.e`` says it with nothing."""
 
@@ -79,6 +80,11 @@ class Register:
     direction: Direction
     groups: tuple[str, ...]
     """B, C and E of its OBIS code: what tells two of them apart."""
+
+    @property
+    def is_compensated(self) -> bool:
+        """Whether it counts what reached the car, without what the cable lost."""
+        return self.groups[1] in _WITHOUT_LOSSES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,7 @@ import re
 
 from .dct1_block import SignedBlock, WordOrder, likely_word_order
 from .meter import ClockState, IdentificationLevel
-from .ocmf import BEGIN, ENDS, EXCEPTION, Direction, OcmfReading, OcmfReceipt
+from .ocmf import BEGIN, ENDS, EXCEPTION, Direction, OcmfReading, OcmfReceipt, Register
 
 _EXACT = Context(prec=64)
 """More digits than any difference of two registers can have."""
@@ -210,10 +210,20 @@ def _only(
 def _counting(
     readings: Sequence[OcmfReading], direction: Direction
 ) -> list[OcmfReading]:
+    """Return what was read of the registers that are billed, or are their like for export.
+
+    Where some leave out what the cable lost, the others are there to compare and do not count.
+    """
+    counting = [
+        (reading, register)
+        for reading in readings
+        if (register := reading.register) and register.direction is direction
+    ]
+    has_compensated = any(register.is_compensated for _, register in counting)
     return [
         reading
-        for reading in readings
-        if reading.register is not None and reading.register.direction is direction
+        for reading, register in counting
+        if register.is_compensated or not has_compensated
     ]
 
 
@@ -259,13 +269,10 @@ def _of_readings(readings: Sequence[OcmfReading]) -> Iterator[Objection]:
         yield Objection.NO_END
     if len(ends) > 1:
         yield Objection.SEVERAL_ENDS
-    for begin, end in (*zip(begins, ends, strict=False), *pairwise(billed)):
+    for begin, end in _in_order(billed):
         if end.time < begin.time:
             yield Objection.TIME_BACKWARDS
-        if (
-            end.register == begin.register
-            and _difference(begin.energy_wh, end.energy_wh) is None
-        ):
+        if _difference(begin.energy_wh, end.energy_wh) is None:
             yield Objection.REGISTER_BACKWARDS
     for begin, end in zip(begins, ends, strict=False):
         if begin.register != end.register:
@@ -279,6 +286,23 @@ def _of_readings(readings: Sequence[OcmfReading]) -> Iterator[Objection]:
         yield Objection.STATUS_NOT_GOOD
     if any(_doubts_energy(reading) for reading in readings):
         yield Objection.ENERGY_FLAGGED
+
+
+def _in_order(
+    readings: Sequence[OcmfReading],
+) -> Iterator[tuple[OcmfReading, OcmfReading]]:
+    """Yield what has to be in order: of one register each reading and the next, begin and end.
+
+    Registers may be told one after the other, each from its begin to its end.
+    """
+    registers: dict[Register | None, list[OcmfReading]] = {}
+    for reading in readings:
+        registers.setdefault(reading.register, []).append(reading)
+    for of_one in registers.values():
+        begins = (reading for reading in of_one if reading.reason == BEGIN)
+        ends = (reading for reading in of_one if reading.reason in ENDS)
+        yield from zip(begins, ends, strict=False)
+        yield from pairwise(of_one)
 
 
 def _doubts_energy(reading: OcmfReading) -> bool:
