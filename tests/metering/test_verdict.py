@@ -31,6 +31,7 @@ from simulators.signing import SignatureForm, SigningKey
 
 from .signed import (
     BEGIN,
+    CHARGING,
     COMPLETE,
     END,
     EXPORT_BEGIN,
@@ -587,6 +588,26 @@ def test_what_is_not_said_is_none() -> None:
     assert (judgement.meter, judgement.user, judgement.tariff_text) == (None,) * 3
     assert (judgement.transaction, judgement.end) == (None, None)
     assert judgement.covers == (Covered.READING, Covered.TIME)
+
+
+@pytest.mark.parametrize(
+    ("readings", "covers"),
+    [
+        ([BEGIN], True),
+        ([END], True),
+        ([BEGIN, BEGIN, END, END], False),
+        ([CHARGING], False),
+        ([BEGIN | {"RU": "V", "RI": "1-b:32.7.0"}], False),
+    ],
+    ids=["begin", "end", "of each two", "neither", "a voltage"],
+)
+def test_registers_and_times_are_covered_where_a_begin_or_an_end_is_found(
+    readings: list[dict[str, Any]], covers: bool
+) -> None:
+    """Others are signed as well, and nobody is shown them."""
+    judgement = judged(RD=readings)
+    assert (Covered.READING in judgement.covers) is covers
+    assert (Covered.TIME in judgement.covers) is covers
 
 
 # Begin and end as two OCMF texts

@@ -230,16 +230,22 @@ def judge(receipt: Receipt, *, trusted_key: str | None = None) -> Judgement:
 
 
 def _covered(content: OcmfReceipt | bytes, statement: Statement) -> tuple[Covered, ...]:
-    """Return what the signature speaks for: of an OCMF text, what it says."""
+    """Return what the signature speaks for: of an OCMF text, what it says.
+
+    Of its readings, those that are the one begin or the one end.
+    """
     if not isinstance(content, OcmfReceipt):
         return _DCT1_COVERS
+    reading = statement.begin or statement.end
     said = {
         Covered.METER: statement.meter,
+        Covered.READING: reading,
+        Covered.TIME: reading,
         Covered.USER: statement.user,
         Covered.TARIFF: statement.tariff_text,
         Covered.TRANSACTION: statement.transaction,
     }
-    return tuple(covered for covered in Covered if said.get(covered, "") is not None)
+    return tuple(covered for covered in Covered if said[covered] is not None)
 
 
 def _judgement(check: _Check, objections: tuple[Objection, ...] = ()) -> Judgement:
