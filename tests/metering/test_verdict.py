@@ -631,6 +631,21 @@ def test_a_begin_and_an_end_signed_apart_are_a_transaction() -> None:
     assert judgement.energy_import_wh == 1001
 
 
+NOBODY = {"IS": False, "IL": "NONE", "ID": None}
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"), [(NOBODY, {}), ({}, NOBODY), ({}, NOBODY | {"ID": ""})], ids=str
+)
+def test_a_transaction_is_of_the_user_that_either_text_names(
+    begin: dict[str, Any], end: dict[str, Any]
+) -> None:
+    """Whoever is identified while it runs is not known at its begin."""
+    judgement = pair(begin, end)
+    assert judgement.billable
+    assert judgement.user == "0A1B2C3D"
+
+
 @pytest.mark.parametrize(
     ("begin", "end", "objection"),
     [
@@ -649,12 +664,27 @@ def test_two_texts_that_do_not_belong_together_are_not_billed(
     assert judgement.objections == (objection,)
 
 
-def test_texts_of_two_meters_are_no_transaction() -> None:
-    judgement = pair(end={"MS": "1ISA0200000002"})
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ({}, {"MS": "1ISA0200000002"}),
+        ({}, {"MS": None}),
+        ({"MS": None}, {"MS": None, "GS": "1ISA0200000002"}),
+    ],
+    ids=["another number", "a number and none", "another gateway"],
+)
+def test_texts_of_two_meters_are_no_transaction(
+    begin: dict[str, Any], end: dict[str, Any]
+) -> None:
+    judgement = pair(begin, end)
     assert (judgement.verdict, judgement.reason) == (
         Verdict.INVALID,
         Reason.OTHER_METER,
     )
+
+
+def test_texts_of_one_gateway_are_a_transaction_where_no_meter_has_a_number() -> None:
+    assert pair({"MS": None}, {"MS": None}).billable
 
 
 def test_a_block_and_a_text_are_of_two_meters() -> None:

@@ -154,6 +154,29 @@ FILES: dict[str, tuple[str, tuple[Receipt, ...]]] = {
         ),
         (PAIR, PAIR),
     ),
+    "XML of ends before their begins": (
+        xml(
+            xml_value(END_TEXT, context="End", transaction="1"),
+            xml_value(END_TEXT, context="End", transaction="2"),
+            xml_value(BEGIN_TEXT, context="Begin", transaction="1"),
+            xml_value(BEGIN_TEXT, context="Begin", transaction="2"),
+        ),
+        (PAIR, PAIR),
+    ),
+    "XML of an end before a begin, and of no transaction": (
+        xml(
+            xml_value(END_TEXT, context="End"),
+            xml_value(BEGIN_TEXT, context="Begin"),
+        ).replace(' transactionId="1"', ""),
+        (Receipt(end=PAIR.end), Receipt(end=PAIR.begin or PAIR.end)),
+    ),
+    "XML of two ends of one transaction": (
+        xml(
+            xml_value(END_TEXT, context="End", transaction="1"),
+            xml_value(END_TEXT, context="End", transaction="1"),
+        ),
+        (Receipt(end=PAIR.end),) * 2,
+    ),
     "XML of begins without an end": (
         xml(
             xml_value(BEGIN_TEXT, context="Begin"),

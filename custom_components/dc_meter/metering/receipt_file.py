@@ -177,17 +177,25 @@ def _in_xml(text: str) -> Iterator[Receipt]:
 def _paired(elements: Iterable[ET.Element]) -> Iterator[Receipt]:
     """Put the begin and the end of a transaction together where they are two values."""
     begins: dict[str | None, SignedMeterValue] = {}
+    ends: dict[str, SignedMeterValue] = {}
     for element in elements:
         value = _xml_value(element)
         context, transaction = element.get("context"), element.get("transactionId")
         if context not in (_BEGIN_CONTEXT, _END_CONTEXT) or _spans_transaction(value):
             yield Receipt(end=value)
-        elif context == _END_CONTEXT:
-            yield Receipt(begin=begins.pop(transaction, None), end=value)
-        else:
+        elif context == _BEGIN_CONTEXT:
             if transaction in begins:
                 yield Receipt(end=begins[transaction])
             begins[transaction] = value
+        elif transaction in begins or transaction is None:
+            yield Receipt(begin=begins.pop(transaction, None), end=value)
+        else:
+            if transaction in ends:
+                yield Receipt(end=ends[transaction])
+            ends[transaction] = value
+    # What was not found before an end may stand behind it.
+    for transaction, value in ends.items():
+        yield Receipt(begin=begins.pop(transaction, None), end=value)
     for value in begins.values():
         yield Receipt(end=value)
 

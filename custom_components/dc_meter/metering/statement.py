@@ -171,7 +171,7 @@ def _of_records(records: Sequence[OcmfReceipt]) -> Statement:
         end=_at(readings, ENDS),
         energy_import_wh=_energy_wh(readings, Direction.IMPORT),
         energy_export_wh=_energy_wh(readings, Direction.EXPORT),
-        user=last.identification_data or None,
+        user=last.identification_data or records[0].identification_data or None,
         tariff_text=last.tariff_text or None,
         transaction=last.pagination,
         objections=tuple(
@@ -244,15 +244,23 @@ def _difference(begin_wh: Decimal | None, end_wh: Decimal | None) -> Decimal | N
 
 def _of_payloads(records: Sequence[OcmfReceipt]) -> Iterator[Objection]:
     first, last = records[0], records[-1]
-    if (first.meter_model, first.meter_serial) != (last.meter_model, last.meter_serial):
+    if _meter(first) != _meter(last):
         yield Objection.OTHER_METER
-    if first.identification_data != last.identification_data:
+    users = {record.identification_data for record in records} - {None, ""}
+    if len(users) > 1:
         yield Objection.OTHER_USER
     for record in records:
         if record.identification_level in _REJECTED_LEVELS:
             yield Objection.IDENTIFICATION_LEVEL
         if not _TRANSACTION_PAGE.fullmatch(record.pagination or ""):
             yield Objection.NOT_A_TRANSACTION
+
+
+def _meter(record: OcmfReceipt) -> tuple[str | None, ...]:
+    """Return what tells two meters apart: the gateway, where the meter has no number."""
+    if record.meter_serial:
+        return record.meter_model, record.meter_serial
+    return record.meter_model, None, record.gateway_serial
 
 
 def _of_readings(readings: Sequence[OcmfReading]) -> Iterator[Objection]:
