@@ -243,6 +243,24 @@ def test_a_receipt_is_found_by_the_user_it_names(archive: Archive) -> None:
     assert "foreign-1" in ids(Receipts(archive, query))
 
 
+def test_a_receipt_that_was_kept_without_its_charge_point_is_found(
+    archive: Archive,
+) -> None:
+    """It was not always taken from what is signed."""
+    body = encode(ocmf_account("old"))
+    del body["judgement"]["charge_point_id"]
+    archive.append(
+        meter="old",
+        transaction_id="old",
+        kind=RecordKind.STOPPED,
+        written_at=NOON,
+        body=body,
+    )
+    (old,) = Receipts(archive, Query(meter="old"))
+    assert old.judgement is not None
+    assert (old.judgement.billable, old.judgement.charge_point_id) == (True, None)
+
+
 def test_what_becomes_valid_costs_what_is_signed() -> None:
     """While its key was not trusted there was nothing to count."""
     account, key = with_another_key("T", "BY1")

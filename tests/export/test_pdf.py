@@ -84,6 +84,13 @@ def test_a_receipt_of_nobody_proves_no_user() -> None:
     assert "Not proved: user." in page
 
 
+def test_a_receipt_names_the_charge_point_that_is_signed() -> None:
+    page = printed(ocmf_account(text=ocmf(CI="DE*ABC*E2")))
+    # The signed text begins further down.
+    assert "DE*ABC*E2" in page.partition("OCMF")[0]
+    assert "DE*ABC*E1" not in page
+
+
 def test_a_receipt_of_registers_says_what_is_not_proved() -> None:
     page = printed(dct1_account(), GERMAN_PARTIES)
     for words in (

@@ -12,9 +12,9 @@ import pytest
 from custom_components.dc_meter.export.parties import Language
 from custom_components.dc_meter.export.table import sessions_csv
 from custom_components.dc_meter.metering.meter import TransactionRequest
-from custom_components.dc_meter.session import Account, Particulars, Price
+from custom_components.dc_meter.session import Account, Particulars, Price, StartWarning
 from simulators.signing import SignatureForm
-from tests.metering.signed import KEY
+from tests.metering.signed import KEY, ocmf
 
 from .accounts import (
     GERMAN_PARTIES,
@@ -74,6 +74,31 @@ def test_an_english_spreadsheet_reads_a_session() -> None:
         "Cable": "",
         "User data": '{"car": "B-AB 123"}',
     }
+
+
+@pytest.mark.parametrize(
+    ("account", "charge_point"),
+    [
+        (ocmf_account(text=ocmf(CI="DE*ABC*E2")), "DE*ABC*E2"),
+        (ocmf_account(text=ocmf(CI="")), "DE*ABC*E1"),
+        (forged_account(), "DE*ABC*E1"),
+    ],
+    ids=["signed", "not signed", "forged"],
+)
+def test_a_session_is_of_the_charge_point_that_is_signed(
+    account: Account, charge_point: str
+) -> None:
+    """Or of the one it was asked for at, where none is."""
+    assert row(account)["Charge point"] == charge_point
+
+
+def test_it_is_told_that_the_meter_held_another_charge_point() -> None:
+    """The receipt does not show it."""
+    words = "The meter held another charge point than the configured one."
+    frozen = (StartWarning.CHARGE_POINT_FROZEN,)
+    assert words in row(ocmf_account(warnings=frozen))["Reasons"]
+    others = tuple(one for one in StartWarning if one not in frozen)
+    assert words not in row(ocmf_account(warnings=others))["Reasons"]
 
 
 def test_a_german_spreadsheet_reads_a_session() -> None:

@@ -158,6 +158,7 @@ def test_a_real_iem_dcrs_receipt_is_valid_for_all_it_says(
         energy_import_wh=Decimal(0),
         user="9109543224",
         tariff_text="0,20 EUR/kWh",
+        charge_point_id="CP-DE-4711",
         transaction="T4",
     )
 
@@ -587,6 +588,7 @@ def test_what_is_not_said_is_none() -> None:
     assert judgement.verdict is Verdict.VALID
     assert (judgement.meter, judgement.user, judgement.tariff_text) == (None,) * 3
     assert (judgement.transaction, judgement.end) == (None, None)
+    assert judgement.charge_point_id is None
     assert judgement.covers == (Covered.READING, Covered.TIME)
 
 

@@ -49,6 +49,7 @@ class Entry:
     exported: Register
     user: str
     tariff_text: str
+    charge_point_id: str
 
     @classmethod
     def of(cls, account: Account) -> Entry:
@@ -66,6 +67,7 @@ class Entry:
             exported=exported,
             user=account.user,
             tariff_text=(judged and judged.tariff_text) or request.tariff_text,
+            charge_point_id=(judged and judged.charge_point_id) or request.evse_id,
         )
 
     @property

@@ -108,7 +108,7 @@ class _Sheet:
             f"{words.says(judged)} \xb7 "
             f"{words.billable if entry.billable else words.not_billable}",
             _colour(entry),
-            [words.explains(judged), *words.concerns(judged)],
+            [words.explains(judged), *words.concerns(entry)],
             list(_proof(words, entry)),
         )
         paper.details(_details(words, entry, self._parties.time_zone))
@@ -332,7 +332,7 @@ def _details(
         yield f"{label} ({words.clocks[entry.time_source]})", told
     yield words.meter, f"{meter.manufacturer} {meter.serial_number}"
     yield words.model, meter.model
-    yield words.charge_point, session.request.evse_id
+    yield words.charge_point, entry.charge_point_id
     yield words.user, entry.user
     yield words.tariff, entry.tariff_text
     if price is not None:

@@ -79,7 +79,7 @@ def _columns(words: Words, parties: Parties) -> Iterator[_Column]:
     yield words.transaction, lambda e: e.transaction_id
     yield words.meter, lambda e: e.account.session.meter.serial_number
     yield words.model, lambda e: e.account.session.meter.model
-    yield words.charge_point, lambda e: e.account.session.request.evse_id
+    yield words.charge_point, lambda e: e.charge_point_id
     yield words.begin, lambda e: time(e.begins_at)
     yield words.end, lambda e: time(e.ends_at)
     yield words.clock, lambda e: words.clocks[e.time_source]
@@ -100,7 +100,7 @@ def _columns(words: Words, parties: Parties) -> Iterator[_Column]:
     yield words.billable, lambda e: words.yes if e.billable else words.no
     yield (
         words.why,
-        lambda e: " ".join((words.explains(e.judgement), *words.concerns(e.judgement))),
+        lambda e: " ".join((words.explains(e.judgement), *words.concerns(e))),
     )
     yield words.gaps, lambda e: "\n".join(words.gaps_of(e, parties.time_zone))
     yield words.key, lambda e: e.judgement.key_fingerprint if e.judgement else None

@@ -14,7 +14,7 @@ from custom_components.dc_meter.metering.verdict import (
     Reason,
     Verdict,
 )
-from custom_components.dc_meter.session import GapKind
+from custom_components.dc_meter.session import GapKind, StartWarning
 
 from .entry import Entry, TimeSource
 from .parties import Language
@@ -73,6 +73,7 @@ class Words:
     why: str
     objections: Mapping[Objection, str]
     caveats: Mapping[Caveat, str]
+    charge_point_frozen: str
     covers: str
     covers_not: str
     covered: Mapping[Covered, str]
@@ -120,14 +121,19 @@ class Words:
             return self.nothing_signed_reason
         return self.reasons[judgement.reason]
 
-    def concerns(self, judgement: Judgement | None) -> list[str]:
+    def concerns(self, entry: Entry) -> list[str]:
         """Say what speaks against billing, and what else is worth knowing."""
-        if judgement is None:
+        judged = entry.judgement
+        if judged is None:
             return []
-        return [
-            *(self.objections[objection] for objection in judgement.objections),
-            *(self.caveats[caveat] for caveat in judgement.caveats),
+        concerns = [
+            *(self.objections[objection] for objection in judged.objections),
+            *(self.caveats[caveat] for caveat in judged.caveats),
         ]
+        # Of what was known at the start, the only thing that the receipt itself does not show.
+        if StartWarning.CHARGE_POINT_FROZEN in entry.account.session.warnings:
+            concerns.append(self.charge_point_frozen)
+        return concerns
 
     def gaps_of(self, entry: Entry, time_zone: tzinfo) -> list[str]:
         """Say when and why a session was not watched."""
@@ -222,6 +228,7 @@ ENGLISH = Words(
         Caveat.TIME_UNSYNCHRONIZED: "The meter's clock was not synchronised.",
         Caveat.SIGNATURE_FORM: "The signature is genuine, but written in a form that strict programs reject.",
     },
+    charge_point_frozen="The meter held another charge point than the configured one.",
     covers="Proved",
     covers_not="Not proved",
     covered={
@@ -339,6 +346,7 @@ GERMAN = Words(
         Caveat.TIME_UNSYNCHRONIZED: "Die Uhr des Zählers war nicht synchronisiert.",
         Caveat.SIGNATURE_FORM: "Die Signatur ist echt, aber in einer Form geschrieben, die strenge Programme ablehnen.",
     },
+    charge_point_frozen="Der Zähler hatte einen anderen Ladepunkt als den eingestellten.",
     covers="Bewiesen",
     covers_not="Nicht bewiesen",
     covered={

@@ -96,6 +96,9 @@ class Statement:
     energy_export_wh: Decimal | None = None
     user: str | None = None
     tariff_text: str | None = None
+    charge_point_id: str | None = None
+    """OCMF CI."""
+
     transaction: str | None = None
     """OCMF pagination (PG)."""
 
@@ -173,6 +176,7 @@ def _of_records(records: Sequence[OcmfReceipt]) -> Statement:
         energy_export_wh=_energy_wh(readings, Direction.EXPORT),
         user=last.identification_data or records[0].identification_data or None,
         tariff_text=last.tariff_text or None,
+        charge_point_id=last.charge_point_id or None,
         transaction=last.pagination,
         objections=tuple(
             dict.fromkeys((*_of_payloads(records), *_of_readings(readings)))

@@ -151,6 +151,9 @@ class Judgement:
     """OCMF ID."""
 
     tariff_text: str | None = None
+    charge_point_id: str | None = None
+    """OCMF CI; None also in what was archived before this was kept."""
+
     transaction: str | None = None
     """OCMF PG: the meter's own count."""
 
@@ -225,6 +228,7 @@ def judge(receipt: Receipt, *, trusted_key: str | None = None) -> Judgement:
         energy_export_wh=statement.energy_export_wh,
         user=statement.user,
         tariff_text=statement.tariff_text,
+        charge_point_id=statement.charge_point_id,
         transaction=statement.transaction,
     )
 
