@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import partial
 from itertools import product
 import json
 import os
@@ -34,7 +35,7 @@ from .export.accounts import (
     ocmf_account,
     unsigned_account,
 )
-from .metering.signed import KEY
+from .metering.signed import KEY, OTHER_KEY
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 TOKYO = timezone(timedelta(hours=9))
@@ -241,6 +242,34 @@ def test_a_receipt_is_found_by_the_user_it_names(archive: Archive) -> None:
     )
     query = Query(user=foreign.judgement.user)
     assert "foreign-1" in ids(Receipts(archive, query))
+
+
+def test_a_receipt_whose_key_is_accepted_is_found_by_the_user_it_names(
+    archive: Archive,
+) -> None:
+    """Until then it named nobody."""
+    query = Query(user="0A1B2C3D")
+    others = FILTERS["user"]["0A1B2C3D"]
+    foreign = ocmf_account(
+        "foreign-1",
+        request=TransactionRequest(transaction_id="foreign-1"),
+        particulars=Particulars(),
+    )
+    assert foreign.session.receipt is not None
+    stranger = OTHER_KEY.point.hex()
+    judgement = judge(foreign.session.receipt, trusted_key=stranger)
+    append = partial(archive.append, meter="1ISA0200000001", written_at=NOON)
+    append(
+        transaction_id="foreign-1",
+        kind=RecordKind.STOPPED,
+        body=encode(replace(foreign, judgement=judgement)),
+    )
+    receipts = Receipts(archive, query)
+    assert (ids(receipts), len(receipts)) == (others, 3)
+    key = {"public_key": KEY.point.hex()}
+    append(transaction_id="", kind=RecordKind.KEY, body=key)
+    receipts = Receipts(archive, query)
+    assert (ids(receipts), len(receipts)) == ([*others, "foreign-1"], 4)
 
 
 def test_a_receipt_that_was_kept_without_its_charge_point_is_found(

@@ -92,7 +92,7 @@ class Receipts(Iterable[Account]):
         """Count them without reading more of them than has to be."""
         selection = _selection(self._query)
         known = self._archive.count_stopped(selection, before=self._before)
-        if self._query.verdict is None:
+        if self._query.verdict is None and self._query.user is None:
             return known
         selection = replace(selection, says=(*selection.says, _KEY_CHANGED))
         records = self._archive.stopped(selection, before=self._before)
@@ -120,10 +120,10 @@ def page(
 
 
 def _selection(query: Query) -> Selection:
-    """Return what the archive can tell; a verdict that may have changed since it cannot."""
+    """Return what the archive can tell: neither verdict nor user of what is judged anew."""
     says: list[dict[str, str]] = []
     if query.user is not None:
-        says.append(dict.fromkeys(_USERS, query.user))
+        says.append({**dict.fromkeys(_USERS, query.user), **_KEY_CHANGED})
     if query.verdict is not None:
         says.append({_VERDICT: query.verdict, **_KEY_CHANGED})
     return Selection(
@@ -136,11 +136,12 @@ def _selection(query: Query) -> Selection:
 
 
 def _fits(account: Account, query: Query) -> bool:
-    """Tell whether a receipt that was selected is of the verdict asked for."""
-    judgement = account.judgement
-    return query.verdict is None or (
-        judgement is not None and judgement.verdict is query.verdict
-    )
+    """Tell whether a receipt that was selected is of the verdict and the user asked for."""
+    session, judgement = account.session, account.judgement
+    verdict, user = (judgement.verdict, judgement.user) if judgement else (None, None)
+    if query.verdict not in (None, verdict):
+        return False
+    return query.user in (None, user) or session.is_of([query.user])
 
 
 def _judged(
