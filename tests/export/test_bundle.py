@@ -24,7 +24,7 @@ from custom_components.dc_meter.export.table import sessions_csv
 from custom_components.dc_meter.metering.meter import TransactionRequest
 from custom_components.dc_meter.metering.receipt_file import read_receipts
 from custom_components.dc_meter.metering.verdict import judge
-from custom_components.dc_meter.session import Account
+from custom_components.dc_meter.session import Account, Particulars
 from simulators.dct1 import SignatureType, SimulatedDct1, WordOrder
 from tests.metering.signed import KEY, ocmf, snapshot
 
@@ -198,6 +198,16 @@ def test_our_own_verifier_reads_it_as_a_whole(tmp_path: Path) -> None:
     ocmf_receipt, dct1_receipt = read_receipts(path)
     assert ocmf_receipt == accounts[0].session.receipt
     assert dct1_receipt == accounts[1].session.receipt
+
+
+@pytest.mark.parametrize("number", [1e-30, 6.02214076e23, 1e300, 2**64 - 1], ids=str)
+def test_our_own_verifier_reads_it_whatever_numbers_a_user_keeps(
+    tmp_path: Path, number: float
+) -> None:
+    path = tmp_path / "receipts.zip"
+    account = ocmf_account(particulars=Particulars(user_data={"number": number}))
+    path.write_bytes(zipped(account).getvalue())
+    assert read_receipts(path) == (account.session.receipt,)
 
 
 @pytest.mark.parametrize("signature", ["384", "256"])

@@ -247,6 +247,13 @@ COMPLETE: dict[str, dict[str, Any]] = {
     "watt-hours": {
         "RD": [BEGIN | {"RV": 446540, "RU": "Wh"}, END | {"RV": 447541, "RU": "Wh"}]
     },
+    **{
+        f"the maker's own number {number}": {
+            "XY": number,
+            "RD": [BEGIN | {"XY": number}, END],
+        }
+        for number in (1e-30, 6.02214076e23, 1e300, 10**30)
+    },
     "both relative": {"RD": [RELATIVE_BEGIN, RELATIVE_END]},
     "nobody identified": {"IS": False, "IL": "NONE", "IF": [], "IT": "NONE", "ID": ""},
     "another offset, later": {

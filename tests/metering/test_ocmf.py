@@ -216,6 +216,9 @@ MALFORMED = {
     "a huge exponent": ocmf(RD=[BEGIN | {"RV": "?"}]).replace(
         '"?"', "1e99999999999999999999"
     ),
+    "a number of ten thousand digits that nobody reads": ocmf(XY="?").replace(
+        '"?"', "1" * 10_000
+    ),
     "a large exponent": ocmf(RD=[BEGIN | {"RV": "?"}]).replace('"?"', "1e9999"),
     "a tiny exponent": ocmf(RD=[BEGIN | {"RV": "?"}]).replace('"?"', "0e-9999"),
     "deep arrays": f"OCMF|{'[' * 100_000}|{{}}",

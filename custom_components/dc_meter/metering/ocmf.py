@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 from .ecdsa import OCMF_DEFAULT, decode_base64
-from .exact_json import MAX_DIGITS, InexactJsonError, loads
+from .exact_json import InexactJsonError, loads
 from .meter import ClockState
 
 BEGIN = "B"
@@ -28,6 +28,9 @@ MAX_LENGTH = 256 * 1024
 
 MAX_READINGS = 5000
 """As many as there is room for when each says its time and value, and no more that say nothing."""
+
+MAX_DIGITS = 24
+"""Of a number, before and after the point together; no register of a meter comes near."""
 
 OCMF_HEADER = "OCMF|"
 _WRAPPING = " \t\r\n\"'"
@@ -279,12 +282,13 @@ def parse_number(value: object) -> Decimal:
 
     Raises ``MalformedOcmfError``.
     """
-    if isinstance(value, Decimal):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Decimal(value)
     if isinstance(value, str) and len(value) <= MAX_DIGITS and _NUMBER.fullmatch(value):
         return Decimal(value)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        number = Decimal(value)
+        digits = len(number.as_tuple().digits)
+        if max(digits, abs(number.adjusted())) <= MAX_DIGITS:
+            return number
     raise MalformedOcmfError(f"{str(value)[:40]!r} is not a number")
 
 
