@@ -1,7 +1,9 @@
 """The ZIP: whoever gets it can check each session, with what is in it."""
 
 import ast
+import csv
 from dataclasses import replace
+from datetime import datetime
 import io
 from pathlib import Path
 import re
@@ -10,6 +12,7 @@ import sys
 from time import process_time
 import tracemalloc
 from zipfile import ZipFile
+from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -26,7 +29,7 @@ from custom_components.dc_meter.metering.receipt_file import read_receipts
 from custom_components.dc_meter.metering.verdict import judge
 from custom_components.dc_meter.session import Account, Particulars
 from simulators.dct1 import SignatureType, SimulatedDct1, WordOrder
-from tests.metering.signed import KEY, ocmf, snapshot
+from tests.metering.signed import BEGIN, END, KEY, ocmf, snapshot
 
 from .accounts import (
     CREATED,
@@ -57,6 +60,11 @@ def unpacked(path: Path, *accounts: Account) -> Path:
     with ZipFile(zipped(*accounts)) as archive:
         archive.extractall(path)
     return path / "sessions"
+
+
+def rows(content: bytes) -> list[dict[str, str]]:
+    """Read an English CSV back."""
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
 
 
 def verify(path: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -208,6 +216,36 @@ def test_our_own_verifier_reads_it_whatever_numbers_a_user_keeps(
     account = ocmf_account(particulars=Particulars(user_data={"number": number}))
     path.write_bytes(zipped(account).getvalue())
     assert read_receipts(path) == (account.session.receipt,)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ("0001-01-01T00:00:00,000+0200 U", "0001-01-01T00:30:00,000+0200 U"),
+        ("9999-12-31T23:30:00,000+0000 U", "9999-12-31T23:59:59,999-1200 U"),
+        ("0001-01-01T00:00:00,000+1400 U", "9999-12-31T23:59:59,999-1200 U"),
+    ],
+)
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Los_Angeles", "UTC"])
+def test_a_time_at_the_end_of_the_calendar_keeps_nothing_from_being_exported(
+    begin: str, end: str, zone: str
+) -> None:
+    """A meter that lost its clock may sign it."""
+    text = ocmf(RD=[BEGIN | {"TM": begin}, END | {"TM": end}])
+    account = ocmf_account("o1", text=text)
+    content = zipped(
+        account,
+        dct1_account("d1"),
+        parties=replace(PARTIES, time_zone=ZoneInfo(zone)),
+    )
+    with ZipFile(content) as archive:
+        told, _ = rows(archive.read("sessions.csv"))
+    assert account.judgement is not None
+    for heading, moment in (
+        ("Begin", account.judgement.begins_at),
+        ("End", account.judgement.ends_at),
+    ):
+        assert datetime.fromisoformat(told[heading]) == moment
 
 
 @pytest.mark.parametrize("signature", ["384", "256"])

@@ -1,7 +1,7 @@
 """What every export says of a session: what is signed first, then what was read beside it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from decimal import Context, Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -149,6 +149,17 @@ def _side_by_side(*sources: _Energies | None) -> list[list[Decimal | None]]:
         [None if one is None else one.energy_import_wh for one in sources],
         [None if one is None else one.energy_export_wh for one in sources],
     ]
+
+
+def local(moment: datetime, time_zone: tzinfo) -> datetime:
+    """Return a moment in a time zone, or as it is where the calendar ends before.
+
+    What a meter signs may be the first hour of the year 1 or the last of 9999.
+    """
+    try:
+        return moment.astimezone(time_zone)
+    except OverflowError:
+        return moment
 
 
 def kwh(energy_wh: Decimal) -> Decimal:

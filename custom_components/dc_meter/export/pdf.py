@@ -10,7 +10,7 @@ from fpdf.enums import Align
 from custom_components.dc_meter.metering.verdict import OCMF, Covered, Verdict
 from custom_components.dc_meter.session import Account
 
-from .entry import Entry, Register, kwh
+from .entry import Entry, Register, kwh, local
 from .paper import AMBER, GREY, RED, TEAL, WIDTH, Colour, Paper, cut
 from .parties import Parties
 from .words import WORDS, Words
@@ -77,7 +77,7 @@ class _Sheet:
     def __init__(self, parties: Parties, created_at: datetime) -> None:
         self._parties = parties
         self._words: Words = WORDS[parties.language]
-        created = self._words.moment(created_at.astimezone(parties.time_zone))
+        created = self._words.moment(local(created_at, parties.time_zone))
         self._created = f"{self._words.created} {created}"
         self._paper = Paper(
             language=parties.language,
@@ -276,14 +276,14 @@ class _Sheet:
     def _minute(self, moment: datetime | None) -> str:
         if moment is None:
             return self._words.unknown
-        local = moment.astimezone(self._parties.time_zone)
-        return f"{local:{self._words.date_format} %H:%M}"
+        told = local(moment, self._parties.time_zone)
+        return f"{told:{self._words.date_format} %H:%M}"
 
     def _period(self, accounts: Iterable[Account]) -> str:
         days: list[datetime] = []
         for entry in map(Entry.of, accounts):
             days += (
-                moment.astimezone(self._parties.time_zone)
+                local(moment, self._parties.time_zone)
                 for moment in (entry.begins_at, entry.ends_at)
                 if moment is not None
             )
@@ -328,7 +328,7 @@ def _details(
     session = entry.account.session
     meter, price = session.meter, entry.price
     for label, moment in ((words.begin, entry.begins_at), (words.end, entry.ends_at)):
-        told = words.moment(moment.astimezone(time_zone)) if moment else words.unknown
+        told = words.moment(local(moment, time_zone)) if moment else words.unknown
         yield f"{label} ({words.clocks[entry.time_source]})", told
     yield words.meter, f"{meter.manufacturer} {meter.serial_number}"
     yield words.model, meter.model

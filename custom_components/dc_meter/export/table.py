@@ -10,7 +10,7 @@ import re
 
 from custom_components.dc_meter.session import Account
 
-from .entry import Entry, Register, kwh
+from .entry import Entry, Register, kwh, local
 from .parties import Language, Parties
 from .words import WORDS, Words
 
@@ -67,7 +67,7 @@ type _Column = tuple[str, Callable[[Entry], _Value]]
 
 def _columns(words: Words, parties: Parties) -> Iterator[_Column]:
     def time(moment: datetime | None) -> datetime | None:
-        return None if moment is None else moment.astimezone(parties.time_zone)
+        return None if moment is None else local(moment, parties.time_zone)
 
     def registers(
         heading: str, register: Callable[[Entry], Register]

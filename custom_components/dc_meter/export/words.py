@@ -16,7 +16,7 @@ from custom_components.dc_meter.metering.verdict import (
 )
 from custom_components.dc_meter.session import GapKind, StartWarning
 
-from .entry import Entry, TimeSource
+from .entry import Entry, TimeSource, local
 from .parties import Language
 
 
@@ -138,8 +138,8 @@ class Words:
     def gaps_of(self, entry: Entry, time_zone: tzinfo) -> list[str]:
         """Say when and why a session was not watched."""
         return [
-            f"{self.moment(gap.begins_at.astimezone(time_zone))} \u2013 "
-            f"{self.moment(gap.ends_at.astimezone(time_zone))}: {self.gap_kinds[gap.kind]}"
+            f"{self.moment(local(gap.begins_at, time_zone))} \u2013 "
+            f"{self.moment(local(gap.ends_at, time_zone))}: {self.gap_kinds[gap.kind]}"
             for gap in entry.account.session.gaps
         ]
 
