@@ -65,7 +65,7 @@ from custom_components.dc_meter.metering.meter import (
     Snapshot,
     TransactionRequest,
 )
-from custom_components.dc_meter.metering.verdict import Receipt, Verdict, judge
+from custom_components.dc_meter.metering.verdict import Reason, Receipt, Verdict, judge
 from simulators.http_faults import forged
 from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
 from tests.stopwatch import Stopwatch
@@ -1715,6 +1715,33 @@ async def test_a_receipt_that_stays_altered_is_handed_out(
     with pytest.raises(InvalidSignature):
         signed_payload(end)
     assert len(line.bodies("GET receipt")) == before + 3
+
+
+async def test_a_receipt_made_with_another_key_comes_with_that_key(
+    meter: IemDcr, simulated: SimulatedIemDcr
+) -> None:
+    """Or it would be taken for an altered one, also once the key is accepted."""
+    before = meter.identity.public_key
+    simulated.exchange(new_key=True)
+    await meter.begin(REQUEST)
+    value = (await meter.end()).signed_value
+    assert value is not None
+    assert value.public_key == meter.identity.public_key != before
+    receipt = Receipt(end=value)
+    assert judge(receipt, trusted_key=before).reason is Reason.KEY_CHANGED
+    assert judge(receipt, trusted_key=value.public_key).verdict is Verdict.VALID
+
+
+async def test_a_receipt_is_handed_out_also_when_the_key_is_not(
+    meter: IemDcr, line: HttpLine, simulated: SimulatedIemDcr
+) -> None:
+    before = meter.identity.public_key
+    simulated.exchange(new_key=True)
+    await meter.begin(REQUEST)
+    line.strike("GET publickey", answer(status=500), times=10)
+    value = (await meter.end()).signed_value
+    assert value is not None
+    assert value.public_key == meter.identity.public_key == before
 
 
 async def test_an_end_that_was_refused_leaves_the_last_receipt_the_last(

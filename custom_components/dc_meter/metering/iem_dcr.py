@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -461,14 +462,15 @@ class IemDcr:
                 if self._contact_lost or monotonic() >= self._charge_point_check_due:
                     await self._set_up_charge_point(retries=0)
                 if self._contact_lost:
-                    await self._ask_for_key_again()
+                    await self._read_key()
+                    self._contact_lost = False
             except MeterError as err:
                 self._put_off("set-up", err)
             else:
                 await self._keep_tariff_text_and_clock(live)
 
-    async def _ask_for_key_again(self) -> None:
-        """Ask for the key, for after a power cut the meter may come back with another."""
+    async def _read_key(self) -> None:
+        """Ask for the key again, for the meter may have another since it was identified."""
         key = await self._nodes.public_key()
         self._identity = replace(
             self.identity,
@@ -476,7 +478,6 @@ class IemDcr:
             public_key_form=_key_form(key),
             signing_method=key.algorithm,
         )
-        self._contact_lost = False
 
     async def _set_up_charge_point(self, retries: int) -> None:
         found = await self._insist(self._nodes.charge_point, retries=retries)
@@ -643,14 +644,22 @@ class IemDcr:
             await asyncio.sleep(min(max(least_s, waited_s / 8), most_s))
 
     async def _genuine_receipt(self, node: Node) -> OcmfReceipt | None:
-        """Ask for a receipt; once more when it is not genuine, for it may have come altered."""
+        """Ask for a receipt; once more when it is not genuine, and then for the key as well.
+
+        What came altered the meter can say again. What it signs with another key says so.
+        """
         try:
             receipt = await self._nodes.receipt(node)
         except UnreadableReceiptError:
             return await self._nodes.receipt(node)
         if receipt is None or self._is_genuine(receipt):
             return receipt
-        return await self._nodes.receipt(node) or receipt
+        receipt = await self._nodes.receipt(node) or receipt
+        is_its = receipt.meter_serial == self.identity.serial_number
+        if is_its and not self._is_genuine(receipt):
+            with suppress(MeterError):
+                await self._read_key()
+        return receipt
 
     def _is_genuine(self, receipt: OcmfReceipt) -> bool:
         """Tell whether the meter's own key made it; False also where that cannot be computed."""
