@@ -334,11 +334,27 @@ def test_what_cannot_be_checked_is_not_called_invalid(
     assert "Traceback" not in answer.stderr
 
 
-def test_an_end_alone_proves_no_energy(tmp_path: Path) -> None:
-    unpacked(tmp_path, dct1_account("d1", start=None))
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("start", "at the end: import 1023456 Wh, export 0 Wh; no begin,"),
+        ("end", "at the begin: import 1000000 Wh, export 0 Wh; no end,"),
+    ],
+)
+def test_a_begin_or_an_end_alone_proves_no_energy(
+    tmp_path: Path, missing: str, words: str
+) -> None:
+    unpacked(tmp_path, dct1_account("d1", **{missing: registers(0, 0)}))
     answer = verify(tmp_path)
     assert answer.returncode == 0
-    assert "no begin, so no energy of a session" in answer.stdout
+    assert f"{words} so no energy of a session" in answer.stdout
+
+
+def test_a_folder_without_a_signed_block_is_no_session(tmp_path: Path) -> None:
+    session = unpacked(tmp_path, dct1_account("d1"), ocmf_account("o1")) / "0002_o1"
+    answer = verify(tmp_path, session)
+    assert answer.returncode == 2
+    assert "CANNOT BE CHECKED" in answer.stdout
 
 
 def test_the_verifier_needs_nothing_but_python_and_cryptography() -> None:

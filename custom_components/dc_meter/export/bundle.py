@@ -104,10 +104,11 @@ def _name(transaction_id: str) -> str:
 
 def _signed(account: Account) -> Iterator[tuple[str, bytes]]:
     """Return what was signed, byte for byte, and the keys."""
+    session = account.session
+    for name, snapshot in (("begin", session.start), ("end", session.end)):
+        if snapshot is not None and snapshot.signed_value is not None:
+            yield _value(name, snapshot.signed_value)
     values = Entry.of(account).signed_values
-    names = ("begin", "end") if len(values) > 1 else ("end",)
-    for name, value in zip(names, values, strict=False):
-        yield _value(name, value)
     keys = {value.public_key: value for value in reversed(values) if value.public_key}
     for name, value in zip(
         ("public_key", "other_public_key"), keys.values(), strict=False

@@ -77,7 +77,8 @@ enough to be read, and needs Python 3.9 or newer and the package cryptography:
 
 Each file is the 154 bytes the meter signed, then the signature (ECDSA, r and s of equal
 length: brainpoolP384r1 with SHA-384, or brainpoolP256r1 with SHA-256). It proves the meter and
-its registers at begin and end. Time, user and price are not signed.
+its registers at begin and end; one of the two files alone, no energy. Time, user and price are
+not signed.
 """,
     Language.GERMAN: """\
 SIGNIERTE ZÄHLERSTÄNDE (begin.bin und end.bin)
@@ -91,7 +92,8 @@ zum Durchlesen ist und Python 3.9 oder neuer und das Paket cryptography braucht:
 
 Jede Datei besteht aus den 154 Bytes, die der Zähler signiert hat, und der Signatur (ECDSA, r
 und s gleich lang: brainpoolP384r1 mit SHA-384 oder brainpoolP256r1 mit SHA-256). Bewiesen sind
-der Zähler und seine Stände zu Beginn und Ende. Zeit, Nutzer und Preis sind nicht signiert.
+der Zähler und seine Stände zu Beginn und Ende; durch nur eine der beiden Dateien keine Energie.
+Zeit, Nutzer und Preis sind nicht signiert.
 """,
 }
 _LEFT_OUT = {

@@ -4,7 +4,7 @@
     python verify_dct1.py sessions/0001_... [--public-key HEX]
 
 A session is a folder with ``begin.bin`` and ``end.bin`` (154 bytes that the meter signed, then
-its signature) and ``public_key.txt`` (the meter's key in hex). Without a folder, all sessions
+its signature; one alone shows no energy) and ``public_key.txt`` (the meter's key in hex). Without a folder, all sessions
 beside this file are checked. Compare the key with the one printed on the meter: give that with
 ``--public-key``, and no other is believed.
 
@@ -127,14 +127,17 @@ def check_signature(value: bytes, key_text: str) -> bytes:
 
 def check_session(folder: Path, trusted_key: str) -> str:
     """Return what the session in a folder proves; raise what is wrong with it."""
+    for name, missing in (("end", "begin"), ("begin", "end")):
+        if not (folder / f"{missing}.bin").exists():
+            path = folder / f"{name}.bin"
+            only = check_signature(read(path), trusted_key or key_in(folder))
+            block = Block(only, word_order_of([only]))
+            return (
+                f"meter {block.serial_number} ({block.model}) at the {name}:"
+                f" import {block.import_wh:f} Wh, export {block.export_wh:f} Wh;"
+                f" no {missing}, so no energy of a session"
+            )
     end = check_signature(read(folder / "end.bin"), trusted_key or key_in(folder))
-    if not (folder / "begin.bin").exists():
-        block = Block(end, word_order_of([end]))
-        return (
-            f"meter {block.serial_number} ({block.model}) at the end:"
-            f" import {block.import_wh:f} Wh, export {block.export_wh:f} Wh;"
-            " no begin, so no energy of a session"
-        )
     begin = check_signature(read(folder / "begin.bin"), trusted_key or key_in(folder))
     word_order = word_order_of([begin, end])
     first, last = Block(begin, word_order), Block(end, word_order)
@@ -170,12 +173,12 @@ def read(path: Path) -> bytes:
 def main() -> int:
     """Check the sessions that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("folder", nargs="*", type=Path, help="folders with end.bin")
+    parser.add_argument("folder", nargs="*", type=Path, help="folders of sessions")
     parser.add_argument("--public-key", default="", help="hex, as printed on the meter")
     options = parser.parse_args()
     beside = Path(__file__).resolve().parent
     folders = options.folder or sorted(
-        path.parent for path in beside.glob("**/end.bin")
+        {path.parent for path in beside.glob("**/*.bin")}
     )
     if not folders:
         parser.error("there is no session here")
