@@ -256,6 +256,7 @@ COMPLETE: dict[str, dict[str, Any]] = {
     },
     "both relative": {"RD": [RELATIVE_BEGIN, RELATIVE_END]},
     "nobody identified": {"IS": False, "IL": "NONE", "IF": [], "IT": "NONE", "ID": ""},
+    "the algorithm in capitals": {"algorithm": "ECDSA-SECP256R1-SHA256"},
     "another offset, later": {
         "RD": [BEGIN, END | {"TM": "2026-07-01T13:30:00,000+0100 S"}]
     },

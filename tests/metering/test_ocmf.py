@@ -168,6 +168,11 @@ def test_the_letter_behind_the_time_is_the_clock_state(
     assert reading.readings[0].clock_state is state
 
 
+@pytest.mark.parametrize("flags", [None, []])
+def test_no_flags_may_be_said_in_two_ways(flags: list[str] | None) -> None:
+    assert parse(ocmf(IF=flags)).identification_flags == ()
+
+
 def test_the_algorithm_and_the_encoding_have_defaults() -> None:
     """SA and SE may be left out; base64 is the other encoding."""
     receipt = parse(ocmf({"SD": "30:06".replace(":", "")}))

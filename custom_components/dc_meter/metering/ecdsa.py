@@ -50,12 +50,12 @@ class SignatureScheme:
 
     @classmethod
     def named(cls, name: str) -> SignatureScheme:
-        """Return the scheme of an OCMF "SA" or a DCT1 signing method.
+        """Return the scheme of an OCMF "SA" or a DCT1 signing method, in capitals or not.
 
         Raises ``UnknownAlgorithmError``.
         """
         try:
-            return _SCHEMES[name]
+            return _SCHEMES[name.lower()]
         except KeyError:
             raise UnknownAlgorithmError(f"unknown algorithm {name!r}") from None
 
@@ -94,7 +94,7 @@ _OCMF_CURVES: dict[str, ec.EllipticCurve | None] = {
     "brainpool384r1": ec.BrainpoolP384R1(),
 }
 _SCHEMES = {
-    scheme.name: scheme
+    scheme.name.lower(): scheme
     for scheme in (
         DCT1_384_BIT,
         DCT1_256_BIT,

@@ -336,7 +336,9 @@ def _boolean(members: Mapping[str, Any], key: str) -> bool | None:
 
 
 def _texts(members: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    value = members.get(key, [])
+    value = members.get(key)
+    if value is None:
+        return ()
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise MalformedOcmfError(f"{key} is not a list of texts")
     return tuple(value)
