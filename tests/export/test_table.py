@@ -4,6 +4,7 @@ import csv
 from decimal import Decimal
 from hashlib import sha256
 import io
+import json
 import re
 
 from hypothesis import given, strategies as st
@@ -219,7 +220,9 @@ FORMULAS = (
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_text_is_taken_for_a_formula(text: str, dialect: Language) -> None:
     """Also not by a spreadsheet of the other country, which cuts lines elsewhere."""
-    content = b"".join(sessions_csv([texts(text)], PARTIES, dialect=dialect))
+    nested = Particulars(user_data=[text, -1.5, {text: text, "x": [1, text]}])
+    accounts = [texts(text), unsigned_account(particulars=nested)]
+    content = b"".join(sessions_csv(accounts, PARTIES, dialect=dialect))
     for separator in (",", ";", "\t", "|"):
         read = csv.reader(
             io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=separator
@@ -229,6 +232,15 @@ def test_no_text_is_taken_for_a_formula(text: str, dialect: Language) -> None:
                 begin = cell.lstrip(" \n\"'" if cell[:1] != "'" else "")
                 assert begin == "" or begin[0] not in "=+@\t\r＝＋－＠"
                 assert not begin.startswith("-") or re.fullmatch(r"-[\d.,]+", begin)
+
+
+@pytest.mark.parametrize("text", [*FORMULAS, "\\", '\\"', '\\", "=1', "x, -1"])
+@pytest.mark.parametrize("dialect", Language)
+def test_data_of_a_user_stays_json(text: str, dialect: Language) -> None:
+    """Programs read it back."""
+    for data in ([text, -1, 1e-9, text], {text: [{"x": text}, -2], "y": text}):
+        account = unsigned_account(particulars=Particulars(user_data=data))
+        assert json.loads(row(account, dialect)["User data"]) == data
 
 
 @given(st.text())

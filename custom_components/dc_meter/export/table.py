@@ -22,6 +22,11 @@ _FORMULA = re.compile(rf"""(^|[,;|\t\r\n])(?=[\s"']*{_SIGNS})""")
 """Where a spreadsheet may take text for a formula: at the begin of a cell, and behind a
 separator, for a spreadsheet of another country takes that for the begin of a cell."""
 
+_TEXT_IN_JSON = re.compile(r'(?:, )?"(?:[^"\\]|\\.)*"')
+"""With the separator before it. Outside of texts there is no sign but that of a number."""
+
+_FORMULA_IN_TEXT = re.compile(rf"""([,;|][\s"']*)({_SIGNS})""")
+
 
 def sessions_csv(
     accounts: Iterable[Account], parties: Parties, *, dialect: Language
@@ -48,6 +53,12 @@ class _Line:
         return line.encode("utf-8", "replace")
 
 
+class _Json(str):
+    """What stays JSON when it is written."""
+
+    __slots__ = ()
+
+
 type _Value = str | Decimal | datetime | None
 
 
@@ -58,6 +69,8 @@ def _cell(value: _Value, dialect: Language) -> str:
         return f"{value:f}".replace(".", WORDS[dialect].decimal_mark)
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, _Json):
+        return f"'{value}" if _FORMULA.match(value) else value
     # Few cells have such a sign at all, and that is soon seen.
     return _FORMULA.sub(r"\1'", value) if _SIGN.search(value) else value
 
@@ -115,5 +128,15 @@ def _kwh(energy_wh: Decimal | None) -> Decimal | None:
     return None if energy_wh is None else kwh(energy_wh)
 
 
-def _json(value: object) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+def _json(value: object) -> _Json | None:
+    if value is None:
+        return None
+    text = json.dumps(value, ensure_ascii=False)
+    return _Json(_TEXT_IN_JSON.sub(_without_formula, text))
+
+
+def _without_formula(text: re.Match[str]) -> str:
+    """Write the signs that could begin a formula in JSON's own other way."""
+    return _FORMULA_IN_TEXT.sub(
+        lambda found: f"{found[1]}\\u{ord(found[2]):04x}", text[0]
+    )
