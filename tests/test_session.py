@@ -1,6 +1,6 @@
 """What is known of a session: its gaps, and whose receipt can be its own."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -26,10 +26,11 @@ def session(transaction_id: str = "T", identification_data: str = "") -> Session
 
 def gap(begins_at: datetime) -> Gap:
     """Return a gap of ten seconds."""
+    ends_at = begins_at.astimezone(UTC) + timedelta(seconds=10)
     return Gap(
         kind=GapKind.METER_UNREACHABLE,
         begins_at=begins_at,
-        ends_at=begins_at + timedelta(seconds=10),
+        ends_at=ends_at.astimezone(BERLIN),
     )
 
 
@@ -45,6 +46,20 @@ def gap(begins_at: datetime) -> Gap:
 def test_gaps_near_each_other_are_one(second: datetime, number: int) -> None:
     """Also in the night in which summer time ends."""
     assert len(session().with_gaps([gap(SUMMER_ENDS), gap(second)]).gaps) == number
+
+
+def test_a_gap_does_not_end_before_it_begins_when_a_clock_was_set_back() -> None:
+    """What went on after it is not known to be later."""
+    first, second = gap(SUMMER_ENDS), gap(SUMMER_ENDS - timedelta(minutes=40))
+    assert session().with_gaps([first, second]).gaps == (first,)
+
+
+def test_a_gap_goes_on_while_clocks_are_put_back() -> None:
+    """The hour comes twice, and the second time is the later."""
+    first = gap(SUMMER_ENDS.replace(hour=2, minute=59, second=45))
+    second = gap(SUMMER_ENDS.replace(hour=2, minute=0, second=10, fold=1))
+    (one,) = session().with_gaps([first, second]).gaps
+    assert one.ends_at is second.ends_at
 
 
 @pytest.mark.parametrize(

@@ -161,10 +161,11 @@ class Session:
         kept = list(self.gaps)
         for gap in gaps:
             same = [index for index, one in enumerate(kept) if one.kind is gap.kind]
-            # In UTC: within a zone Python does not see that its clocks were put back.
-            begins_at = gap.begins_at.astimezone(UTC)
-            if same and begins_at - kept[same[-1]].ends_at < FLICKER:
-                kept[same[-1]] = replace(kept[same[-1]], ends_at=gap.ends_at)
+            if same and _utc(gap.begins_at) - kept[same[-1]].ends_at < FLICKER:
+                # A clock that was wrong and set back lets the later gap end before.
+                before = kept[same[-1]]
+                ends_at = max(before.ends_at, gap.ends_at, key=_utc)
+                kept[same[-1]] = replace(before, ends_at=ends_at)
             else:
                 kept.append(gap)
         return replace(self, gaps=tuple(kept))
@@ -225,6 +226,11 @@ class Account:
             return self
         objections = (*self.judgement.objections, objection)
         return replace(self, judgement=replace(self.judgement, objections=objections))
+
+
+def _utc(moment: datetime) -> datetime:
+    """Return what can be compared: within a zone Python does not see that it was put back."""
+    return moment.astimezone(UTC)
 
 
 def _names(signed_user: str, asked: str) -> bool:
