@@ -39,7 +39,7 @@ def bundle(
 ) -> None:
     """Write the ZIP. The same input gives the same bytes.
 
-    The accounts are gone through several times, so that no more than one is in memory.
+    The accounts are gone through several times, so that no more than a few are in memory.
     """
     with ZipFile(file, "w") as zip_file:
         for name, content in _files(accounts, parties, created_at):

@@ -36,7 +36,7 @@ from custom_components.dc_meter.metering.ocmf import OcmfReceipt, parse
 from custom_components.dc_meter.metering.verdict import OCMF
 from custom_components.dc_meter.session import Account
 
-from .entry import Entry
+from .entry import Entry, a_few_at_a_time
 
 _BEGIN, _END = "Transaction.Begin", "Transaction.End"
 
@@ -67,7 +67,7 @@ def _lines(accounts: Iterable[Account], left_out: list[str]) -> Iterator[str]:
     yield '<?xml version="1.0" encoding="UTF-8"?>'
     yield "<values>"
     numbers = count(1)
-    for account in accounts:
+    for account in a_few_at_a_time(accounts):
         if is_expressible(account):
             yield from _values(Entry.of(account), number=next(numbers))
         else:

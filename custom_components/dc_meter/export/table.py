@@ -10,7 +10,7 @@ import re
 
 from custom_components.dc_meter.session import Account
 
-from .entry import Entry, Register, kwh, local
+from .entry import Entry, Register, a_few_at_a_time, kwh, local
 from .parties import Language, Parties
 from .words import WORDS, Words
 
@@ -41,7 +41,7 @@ def sessions_csv(
     writer = csv.writer(_Line(), delimiter=_SEPARATORS[dialect], lineterminator="\r\n")
     yield codecs.BOM_UTF8
     yield writer.writerow(heading for heading, _ in columns)
-    for account in accounts:
+    for account in a_few_at_a_time(accounts):
         entry = Entry.of(account)
         yield writer.writerow([_cell(value(entry), dialect) for _, value in columns])
 
