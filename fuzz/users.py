@@ -36,6 +36,7 @@ from custom_components.dc_meter.session import (
     encode,
 )
 from custom_components.dc_meter.websocket_api import receipts, subscribe_session
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.json import json_bytes
 
 from .loose_archive import loose_archive
@@ -148,4 +149,4 @@ def _action(data: bytes) -> None:
     use(schema(given))
 
 
-USERS = {"action": Target(take=_action, refusals=(vol.Invalid,))}
+USERS = {"action": Target(take=_action, refusals=(vol.Invalid, ServiceValidationError))}

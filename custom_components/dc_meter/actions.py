@@ -72,6 +72,8 @@ _MAX_TEXT = 255
 _MAX_LINES = 5
 """As many as there is room for on paper, however long they are."""
 
+_BEGINS_WITH_SIGNS = (IdentificationType.PHONE_NUMBER, IdentificationType.KEY_CODE)
+
 _MAX_USER_DATA = 4096
 """Bytes of JSON; leaves the event well below the recorder's 32 KiB."""
 
@@ -84,6 +86,12 @@ def _text(value: Any) -> str:
     if len(text) > _MAX_TEXT:
         raise vol.Invalid(f"longer than {_MAX_TEXT} characters")
     return _printable(text)
+
+
+def _text_or_number(value: Any) -> str | int:
+    """Accept the same, and let a number be known for one."""
+    text = _text(value)
+    return value if isinstance(value, int) else text
 
 
 def _printable[T](value: T) -> T:
@@ -138,7 +146,7 @@ START_SCHEMA = vol.Schema(
         vol.Optional(
             "identification_type", default=IdentificationType.NONE
         ): vol.Coerce(IdentificationType),
-        vol.Optional("identification_data", default=""): _text,
+        vol.Optional("identification_data", default=""): _text_or_number,
         vol.Optional("tariff_text", default=""): vol.All(
             _text, vol.Length(max=MAX_TARIFF_TEXT)
         ),
@@ -236,24 +244,42 @@ def _disk_errors(folder: Path | str) -> Iterator[None]:
         ) from err
 
 
+def _identification(data: dict[str, Any]) -> str:
+    """Return the identification as text.
+
+    Raises ``ServiceValidationError`` for a number in place of what may begin with + or zeros:
+    these are lost by then.
+    """
+    identification = data["identification_data"]
+    if (
+        isinstance(identification, int)
+        and data["identification_type"] in _BEGINS_WITH_SIGNS
+    ):
+        raise ServiceValidationError(
+            translation_domain=DOMAIN, translation_key="identification_is_number"
+        )
+    return str(identification)
+
+
 def transaction_request(data: dict[str, Any]) -> TransactionRequest:
-    """Build a request from checked action data.
+    """Build a request from checked action data. Raises ``ServiceValidationError``.
 
     A UUID stands in for a missing id; whoever names a user and no status assigns the user.
     """
+    identification = _identification(data)
     return TransactionRequest(
         transaction_id=data[ATTR_TRANSACTION_ID] or str(uuid4()),
         evse_id=data["evse_id"],
         identification_status=data["identification_status"]
         or (
             IdentificationStatus.ASSIGNED
-            if data["identification_data"]
+            if identification
             else IdentificationStatus.NOT_ASSIGNED
         ),
         identification_level=data["identification_level"],
         identification_flags=tuple(data["identification_flags"]),
         identification_type=data["identification_type"],
-        identification_data=data["identification_data"],
+        identification_data=identification,
         tariff_text=data["tariff_text"],
     )
 

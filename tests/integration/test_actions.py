@@ -26,7 +26,9 @@ from homeassistant.components.recorder.db_schema import MAX_EVENT_DATA_BYTES
 from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.config_validation import template_complex
 from homeassistant.helpers.json import json_bytes
+from homeassistant.helpers.template import render_complex
 from simulators.car import Car
 from simulators.iem_dcr import SimulatedIemDcr
 from simulators.line import SerialLine
@@ -397,6 +399,51 @@ async def test_data_that_cannot_be_right_is_refused_before_anything_happens(
     with pytest.raises(vol.Invalid):
         await call(hass, dct1_entry, "start", **data)
     assert state_of(hass, dct1_entry, "transaction_active") == STATE_OFF
+
+
+PHONE = {"identification_type": "PHONE_NUMBER"}
+DATA_OF_ONE_TEMPLATE = (
+    "{{ {'identification_type': 'PHONE_NUMBER', 'identification_data': '+491711234567'} }}"
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        (PHONE | {"identification_data": 491711234567}, None),
+        (PHONE | {"identification_data": "{{ '+491711234567' }}"}, None),
+        (PHONE | {"identification_data": "+491711234567"}, "+491711234567"),
+        (
+            PHONE | {"identification_data": "tel:{{ '+491711234567' }}"},
+            "tel:+491711234567",
+        ),
+        (DATA_OF_ONE_TEMPLATE, "+491711234567"),
+        ({"identification_type": "KEY_CODE", "identification_data": 34}, None),
+        ({"identification_type": "KEY_CODE", "identification_data": "0042"}, "0042"),
+        ({"identification_type": "LOCAL", "identification_data": 4711}, "4711"),
+    ],
+)
+async def test_no_id_is_signed_that_lost_what_it_begins_with(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    written: Any,
+    kept: str | None,
+) -> None:
+    """YAML and templates make a number of what looks like one; a tag of digits stays what it is."""
+    await setup(iem_dcr_entry)
+    data = render_complex(template_complex(written))
+    if kept is None:
+        with pytest.raises(ServiceValidationError) as refusal:
+            await call(hass, iem_dcr_entry, "start", **data)
+        assert refusal.value.translation_key == "identification_is_number"
+        assert state_of(hass, iem_dcr_entry, "transaction_active") == STATE_OFF
+    else:
+        await call(hass, iem_dcr_entry, "start", **data)
+        stopped = await call(hass, iem_dcr_entry, "stop")
+        assert stopped["session"]["identification_data"] == kept
+        signed = stopped["signed_meter_value"]["signed_meter_data"].split("|")[1]
+        assert json.loads(signed)["ID"] == kept
 
 
 @pytest.mark.parametrize(
