@@ -25,7 +25,7 @@ class Ledger:
         self._hass = hass
         self._archive = archive
         self._trust = trust
-        self._serial_number = serial_number
+        self.serial_number = serial_number
         self.written = 0
         """How many records were written here."""
 
@@ -34,7 +34,7 @@ class Ledger:
         body = encode(account)
         link = await self._hass.async_add_executor_job(
             lambda: self._archive.append(
-                meter=self._serial_number,
+                meter=self.serial_number,
                 transaction_id=account.session.transaction_id,
                 kind=kind,
                 written_at=dt_util.now(),
@@ -47,7 +47,7 @@ class Ledger:
     async def latest(self, *kinds: RecordKind) -> Record | None:
         """Return the newest record of these kinds; of any that tells of a session without them."""
         return await self._hass.async_add_executor_job(
-            self._archive.latest, self._serial_number, kinds or _OF_SESSIONS
+            self._archive.latest, self.serial_number, kinds or _OF_SESSIONS
         )
 
     async def last_stopped(self) -> Account | None:
@@ -58,7 +58,7 @@ class Ledger:
     async def of_transaction(self, transaction_id: str) -> tuple[Record, ...]:
         """Return the records of one transaction, oldest first."""
         return await self._hass.async_add_executor_job(
-            self._archive.of_transaction, self._serial_number, transaction_id
+            self._archive.of_transaction, self.serial_number, transaction_id
         )
 
     async def keeps(self, receipt: Snapshot) -> bool:
@@ -67,7 +67,7 @@ class Ledger:
             return False
         is_kept = await self._hass.async_add_executor_job(
             self._archive.keeps,
-            self._serial_number,
+            self.serial_number,
             receipt.signed_value.signed_meter_data,
         )
         return is_kept or await self._proves_what_is_kept(receipt.signed_value)

@@ -40,6 +40,27 @@ def serial_number_of(device: dr.DeviceEntry) -> str:
 
 
 @callback
+def take_place(
+    hass: HomeAssistant, entry: ConfigEntry[Any], old: dr.DeviceEntry
+) -> None:
+    """Give the meter that took an entry over what its user gave the device of the one before.
+
+    By area and labels automations find it.
+    """
+    assert entry.unique_id is not None
+    devices = dr.async_get(hass)
+    new = devices.async_get_or_create(
+        config_entry_id=entry.entry_id, identifiers={(DOMAIN, entry.unique_id)}
+    )
+    devices.async_update_device(
+        new.id,
+        area_id=old.area_id or new.area_id,
+        labels=old.labels | new.labels,
+        name_by_user=old.name_by_user or new.name_by_user,
+    )
+
+
+@callback
 def find_entity(
     hass: HomeAssistant, platform: Platform, entry: ConfigEntry[Any], key: str
 ) -> er.RegistryEntry | None:

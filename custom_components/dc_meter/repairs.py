@@ -9,19 +9,24 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.device_registry import DeviceEntry
+from homeassistant.util import dt as dt_util
 
 from .actions import translated_errors
 from .archive import Link
-from .archive_file import ARCHIVE_HEALTH
+from .archive_file import ARCHIVE_HEALTH, async_archive
 from .connection import line_settings, modbus_params
 from .const import DOMAIN, LOGGER
 from .coordinator import DcMeterConfigEntry
+from .events import announcer
+from .ledger import Ledger
 from .metering.errors import MeterUnreachableError, WrongMeterError
 from .metering.meter import Notice
 from .outcome import NoLongerSoError
 from .plausible import LIFETIME, TRANSACTION
-from .registry import find_entity
-from .trust import TrustOrigin
+from .registry import find_device, find_entity, serial_number_of, take_place
+from .sessions import fail_replaced
+from .trust import Trust, TrustOrigin
 
 KEY_CHANGED = "key_changed"
 FOREIGN_TRANSACTION = "foreign_transaction"
@@ -263,12 +268,34 @@ class _MeterExchangedFlow(_Flow):
         if self.hass.config_entries.async_entry_for_domain_unique_id(DOMAIN, found):
             # It has an entry of its own: two meters changed places, or it was added since.
             raise WrongMeterError(expected=expected, found=found)
-        self.hass.config_entries.async_update_entry(
-            self._entry,
-            unique_id=found,
-            title=self._entry.title.replace(expected, found),
+        # A session that was still loaded would be written of once more.
+        await self.hass.config_entries.async_unload(self._entry.entry_id)
+        old = find_device(self.hass, self._entry)
+        try:
+            if old is not None:
+                error = WrongMeterError(expected=expected, found=found)
+                await self._fail_session(old, error)
+            self.hass.config_entries.async_update_entry(
+                self._entry,
+                unique_id=found,
+                title=self._entry.title.replace(expected, found),
+            )
+            if old is not None:
+                take_place(self.hass, self._entry, old)
+        finally:
+            self.hass.config_entries.async_schedule_reload(self._entry.entry_id)
+
+    async def _fail_session(self, old: DeviceEntry, error: WrongMeterError) -> None:
+        """Tell of the old meter's session, if one runs, that it has failed."""
+        archive = await async_archive(self.hass)
+        trust = Trust(self.hass, archive, dt_util.now)
+        serial_number = serial_number_of(old)
+        await fail_replaced(
+            self.hass,
+            Ledger(self.hass, archive, trust, serial_number),
+            announcer(self.hass, old.id, serial_number),
+            error,
         )
-        self.hass.config_entries.async_schedule_reload(self._entry.entry_id)
 
 
 class _ForeignTransactionFlow(_Flow):

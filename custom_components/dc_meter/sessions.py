@@ -28,6 +28,7 @@ from .metering.errors import (
     NoReceiptError,
     NoTransactionError,
     UnexpectedAnswerError,
+    WrongMeterError,
 )
 from .metering.meter import (
     Capability,
@@ -110,11 +111,7 @@ class Sessions:
         self._price = price
         self._price_unseen = price_unseen
         self._announce = announce
-        # One for all that ever speak for this meter: an entry that is being loaded again waits
-        # for what the one before has under way.
-        self._lock = hass.data.setdefault(_LOCKS, WeakValueDictionary()).setdefault(
-            meter.identity.serial_number, asyncio.Lock()
-        )
+        self._lock = _lock_of(hass, meter.identity.serial_number)
         self.current: Session | None = None
         self._unresolved: Session | None = None
         """A start that was asked of the meter and whose outcome is not known."""
@@ -727,6 +724,34 @@ class Sessions:
         self._announce(
             Outcome(kind=EVENT_FAILED, account=account, error=error), context
         )
+
+
+async def fail_replaced(
+    hass: HomeAssistant,
+    ledger: Ledger,
+    announce: Callable[[Outcome, Context | None], None],
+    error: WrongMeterError,
+) -> None:
+    """Fail what runs at a meter whose place another one takes: nobody here can end it any more.
+
+    Not while its entry is loaded, which would go on with it. Raises ``ArchiveError``.
+    """
+    async with _lock_of(hass, ledger.serial_number):
+        record = await ledger.latest()
+        if record is None or record.kind not in {RecordKind.STARTING, *_RUNNING}:
+            return
+        session = decode(record).session
+        account = await ledger.write(RecordKind.FAILED, Account(session=session))
+        announce(Outcome(kind=EVENT_FAILED, account=account, error=error), None)
+
+
+def _lock_of(hass: HomeAssistant, serial_number: str) -> asyncio.Lock:
+    """Return the lock of all that ever speak for a meter.
+
+    An entry that is being loaded again waits for what the one before has under way.
+    """
+    locks = hass.data.setdefault(_LOCKS, WeakValueDictionary())
+    return locks.setdefault(serial_number, asyncio.Lock())
 
 
 def _observe(task: asyncio.Task[Any]) -> None:

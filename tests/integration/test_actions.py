@@ -402,9 +402,7 @@ async def test_data_that_cannot_be_right_is_refused_before_anything_happens(
 
 
 PHONE = {"identification_type": "PHONE_NUMBER"}
-DATA_OF_ONE_TEMPLATE = (
-    "{{ {'identification_type': 'PHONE_NUMBER', 'identification_data': '+491711234567'} }}"
-)
+DATA_OF_ONE_TEMPLATE = "{{ {'identification_type': 'PHONE_NUMBER', 'identification_data': '+491711234567'} }}"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from pytest_homeassistant_custom_component.common import (
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 import voluptuous as vol
 
-from custom_components.dc_meter.archive import Archive, Link
+from custom_components.dc_meter.archive import Archive, Link, RecordKind
 from custom_components.dc_meter.archive_file import ARCHIVE
 from custom_components.dc_meter.backup import async_post_backup, async_pre_backup
 from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
@@ -35,6 +35,7 @@ from homeassistant.exceptions import (
     Unauthorized,
 )
 from homeassistant.helpers import (
+    area_registry as ar,
     device_registry as dr,
     entity_registry as er,
     issue_registry as ir,
@@ -43,10 +44,10 @@ from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from simulators.car import Car
 from simulators.dct1 import SimulatedDct1
-from simulators.iem_dcr import IemDcrServer
+from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
 from simulators.line import SerialLine
 
-from .conftest import DCT1_SERIAL, dct1_data, device_of, entity_of, state_of
+from .conftest import DCT1_SERIAL, IEM_SERIAL, dct1_data, device_of, entity_of, state_of
 from .test_actions import call
 
 type Setup = Callable[[MockConfigEntry], Awaitable[None]]
@@ -93,6 +94,12 @@ async def fix(hass: HomeAssistant, issue: ir.IssueEntry, *steps: str) -> Any:
         result = await getattr(flow, f"async_step_{step}")({})
     await hass.async_block_till_done(wait_background_tasks=True)
     return result
+
+
+def kinds(hass: HomeAssistant, serial_number: str) -> list[RecordKind]:
+    """Return what the archive has of transaction "T" at a meter."""
+    records = hass.data[ARCHIVE].of_transaction(serial_number, "T")
+    return [record.kind for record in records]
 
 
 async def test_the_first_key_is_trusted_until_the_label_confirms_it(
@@ -254,6 +261,87 @@ async def test_an_exchange_that_is_no_longer_so_is_not_accepted(
     result = await fix(hass, issue, "confirm")
     assert result["reason"] == "failed"
     assert dct1_entry.unique_id == DCT1_SERIAL
+
+
+async def test_what_ran_at_an_exchanged_meter_has_failed_for_good(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    dct1: SimulatedDct1,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    """It is told at the exchange, kept, and does not go on when the old meter comes back."""
+    await setup(dct1_entry)
+    await call(hass, dct1_entry, "start", transaction_id="T")
+    old = device_of(hass, dct1_entry)
+    events = async_capture_events(hass, EVENT_DC_METER)
+    for serial_number in ("BY0000000000X", DCT1_SERIAL):
+        await hass.config_entries.async_unload(dct1_entry.entry_id)
+        dct1.exchange(serial_number=serial_number)
+        await hass.config_entries.async_setup(dct1_entry.entry_id)
+        (issue,) = issue_registry.issues.values()
+        await fix(hass, issue, "confirm")
+        assert not (await call(hass, dct1_entry, "get"))["running"]
+    (failed,) = [event for event in events if "transaction" in event.data["type"]]
+    assert failed.data["type"] == "transaction_failed"
+    assert failed.data["device_id"] == old
+    assert failed.data["transaction_id"] == "T"
+    assert failed.data["error"]["key"] == "wrong_meter"
+    assert kinds(hass, DCT1_SERIAL)[-1] is RecordKind.FAILED
+
+
+async def test_what_ran_at_a_meter_exchanged_under_way_has_failed_for_good(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    """That the entry was loaded, and so leaves a last word on its session, is no last word."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start", transaction_id="T")
+    events = async_capture_events(hass, EVENT_DC_METER)
+    iem_dcr.post_receipt({"TX": "E"})
+    iem_dcr.exchange(serial_number="1ISA0299999999")
+    await poll(hass, iem_dcr_entry)
+    (issue,) = issue_registry.issues.values()
+    await fix(hass, issue, "confirm")
+    assert iem_dcr_entry.state is ConfigEntryState.LOADED
+    assert [event.data["type"] for event in events][:2] == [
+        "meter_lost",
+        "transaction_failed",
+    ]
+    assert kinds(hass, IEM_SERIAL)[-2:] == [RecordKind.PAUSED, RecordKind.FAILED]
+
+
+async def test_an_exchanged_meter_is_found_where_the_old_one_was(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    dct1: SimulatedDct1,
+    issue_registry: ir.IssueRegistry,
+    device_registry: dr.DeviceRegistry,
+) -> None:
+    """By area, label and the name its user gave it."""
+    hass.config_entries.async_update_entry(dct1_entry, title=f"DCT1 {DCT1_SERIAL}")
+    await setup(dct1_entry)
+    area = ar.async_get(hass).async_create("Carport")
+    device_registry.async_update_device(
+        device_of(hass, dct1_entry),
+        area_id=area.id,
+        labels={"billed"},
+        name_by_user="Left",
+    )
+    await hass.config_entries.async_unload(dct1_entry.entry_id)
+    dct1.exchange(serial_number="BY0000000000X")
+    await hass.config_entries.async_setup(dct1_entry.entry_id)
+    (issue,) = issue_registry.issues.values()
+    await fix(hass, issue, "confirm")
+    new = device_registry.async_get(device_of(hass, dct1_entry))
+    assert new is not None
+    assert new.serial_number == "BY0000000000X"
+    assert new.name == "DCT1 BY0000000000X"
+    assert (new.area_id, new.labels, new.name_by_user) == (area.id, {"billed"}, "Left")
 
 
 async def replace_meter(
