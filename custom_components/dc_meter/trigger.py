@@ -99,6 +99,9 @@ class ReceiptNotBillableTrigger(MeterTrigger):
 
     @override
     def _concerns(self, told: Mapping[str, Any]) -> bool:
+        if told["type"] == EVENT_FAILED:
+            # It left no receipt; one that never began had none to leave.
+            return told["session"]["started_at"] is not None
         return told["type"] == EVENT_STOPPED and not told.get("verdict", {}).get(
             "billable"
         )

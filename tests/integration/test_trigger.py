@@ -13,6 +13,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 import voluptuous as vol
 
+from custom_components.dc_meter import sessions
 from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
 from custom_components.dc_meter.metering.errors import MeterUnreachableError
 from custom_components.dc_meter.presence import lost_meters, report_lost
@@ -30,6 +31,7 @@ from homeassistant.helpers.trigger import async_validate_trigger_config
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from simulators.car import Car
+from simulators.iem_dcr import SimulatedIemDcr
 from simulators.line import SerialLine
 
 from .conftest import device_of, entity_of
@@ -221,6 +223,33 @@ async def test_a_receipt_that_must_not_be_billed_is_heard_though_it_is_genuine(
     )
     await call(hass, iem_dcr_entry, "stop")
     assert [event.data["trigger"]["verdict"]["verdict"] for event in heard] == verdicts
+
+
+async def test_a_transaction_that_leaves_no_receipt_is_heard_as_not_billable(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    listen: Listen,
+    iem_dcr: SimulatedIemDcr,
+    car: Car,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A start that was refused is not: nothing is left to bill."""
+    monkeypatch.setattr(sessions, "RECEIPT_PATIENCE_S", 0)
+    await setup(iem_dcr_entry)
+    heard = await listen("receipt_not_billable", at(hass, iem_dcr_entry))
+    car.set_power(50_000)
+    with pytest.raises(HomeAssistantError):
+        await call(hass, iem_dcr_entry, "start")
+    car.set_power(0)
+    await hass.async_block_till_done()
+    assert not heard
+    await call(hass, iem_dcr_entry, "start", transaction_id="T")
+    iem_dcr._transaction = None  # noqa: SLF001, it is lost before it is signed
+    await poll(hass, iem_dcr_entry)
+    (event,) = heard
+    assert event.data["trigger"]["type"] == "transaction_failed"
+    assert event.data["trigger"]["transaction_id"] == "T"
 
 
 @pytest.mark.parametrize(
