@@ -5,7 +5,7 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import ATTR_DEVICE_ID
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import CoreState, HomeAssistant, callback
 from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN, EVENT_BACK, EVENT_DC_METER, EVENT_LOST
@@ -31,7 +31,12 @@ def lost_meters(hass: HomeAssistant) -> Collection[dict[str, Any]]:
 def report_lost(
     hass: HomeAssistant, entry: ConfigEntry[Any], error: MeterError
 ) -> None:
-    """Tell that a meter does not answer, once."""
+    """Tell that a meter does not answer, once, and to automations that listen.
+
+    They do once Home Assistant has started; who does not answer by then is tried again.
+    """
+    if hass.state is not CoreState.running:
+        return
     lost = hass.data.setdefault(_LOST, {})
     # A meter that never answered has no device, and nobody to miss it.
     if entry.entry_id in lost or (device_id := _device_id(hass, entry)) is None:

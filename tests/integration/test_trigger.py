@@ -18,7 +18,8 @@ from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
 from custom_components.dc_meter.metering.errors import MeterUnreachableError
 from custom_components.dc_meter.presence import lost_meters, report_lost
 from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
-from homeassistant.core import Event, HomeAssistant
+from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
+from homeassistant.core import CoreState, Event, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import (
     area_registry as ar,
@@ -276,6 +277,47 @@ async def test_a_meter_is_lost_once_and_back_once(
     assert [
         event.data["trigger"].get("error", {}).get("key") for event in heard
     ] == keys
+
+
+@pytest.mark.parametrize("found_away", ["at setup", "by a poll"])
+@pytest.mark.parametrize("comes_back", ["before it is told", "after it was told"])
+async def test_a_meter_away_while_home_assistant_starts_is_told_of_when_automations_listen(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    line: SerialLine,
+    found_away: str,
+    comes_back: str,
+) -> None:
+    """Once, as soon as it has started; one that is back by then was never missed."""
+    await setup(dct1_entry)
+    await hass.config_entries.async_unload(dct1_entry.entry_id)
+    told = async_capture_events(hass, EVENT_DC_METER)
+    hass.set_state(CoreState.starting)
+    if found_away == "at setup":
+        await line.cut()
+        await hass.config_entries.async_setup(dct1_entry.entry_id)
+        assert dct1_entry.state is ConfigEntryState.SETUP_RETRY
+    else:
+        await setup(dct1_entry)
+        await line.cut()
+        await poll(hass, dct1_entry)
+    assert not told
+    if comes_back == "before it is told":
+        await line.mend()
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    for _ in range(2):
+        if dct1_entry.state is ConfigEntryState.LOADED:
+            await poll(hass, dct1_entry)
+    if comes_back == "after it was told":
+        await line.mend()
+        await hass.config_entries.async_reload(dct1_entry.entry_id)
+        await poll(hass, dct1_entry)
+    assert [event.data["type"] for event in told] == (
+        [] if comes_back == "before it is told" else ["meter_lost", "meter_back"]
+    )
 
 
 async def test_only_a_meter_that_stays_away_is_missed(
