@@ -26,7 +26,7 @@ from .ledger import Ledger
 from .metering.errors import InvalidRequestError, MeterError, WrongMeterError
 from .metering.meter import Meter
 from .presence import forget_lost, report_lost
-from .price import price_at
+from .price import async_follow_price_entities, is_priced, price_at
 from .registers import register_store
 from .registry import is_replaced
 from .repairs import (
@@ -59,6 +59,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     async_setup_downloads(hass)
     async_setup_actions(hass)
     async_setup_websocket_api(hass)
+    async_follow_price_entities(hass)
     await async_setup_frontend(hass)
     return True
 
@@ -82,6 +83,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
         trust=trust,
         price=price_at(hass, entry),
         price_unseen=price_at(hass, entry, at_any_time=True),
+        is_priced=partial(is_priced, entry),
         announce=announcer(hass, device.id, identity.serial_number),
     )
     with _archive_needed():

@@ -5,9 +5,13 @@ from decimal import Decimal, InvalidOperation
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.helpers.entity_registry import (
+    EVENT_ENTITY_REGISTRY_UPDATED,
+    EventEntityRegistryUpdatedData,
+)
 
-from .const import CONF_PRICE, CONF_PRICE_ENTITY
+from .const import CONF_PRICE, CONF_PRICE_ENTITY, DOMAIN
 from .session import Price
 
 MAX_PRICE = 1_000_000_000
@@ -20,6 +24,33 @@ _PER_KWH = {
     "MWh": Decimal("0.001"),
 }
 """What makes a price per unit of energy one per kilowatt-hour; without a unit it is one."""
+
+
+@callback
+def async_follow_price_entities(hass: HomeAssistant) -> None:
+    """Follow the entities that prices come from when they are renamed.
+
+    Also those of entries that are not loaded. Prices are looked up as they are needed: nothing
+    is loaded anew.
+    """
+
+    @callback
+    def renamed(event: Event[EventEntityRegistryUpdatedData]) -> None:
+        if event.data["action"] != "update" or "old_entity_id" not in event.data:
+            return
+        for entry in hass.config_entries.async_entries(DOMAIN):
+            if entry.options.get(CONF_PRICE_ENTITY) == event.data["old_entity_id"]:
+                followed = {CONF_PRICE_ENTITY: event.data["entity_id"]}
+                hass.config_entries.async_update_entry(
+                    entry, options={**entry.options, **followed}
+                )
+
+    hass.bus.async_listen(EVENT_ENTITY_REGISTRY_UPDATED, renamed)
+
+
+def is_priced(entry: ConfigEntry) -> bool:
+    """Tell whether a session is to have a price."""
+    return not entry.options.keys().isdisjoint((CONF_PRICE, CONF_PRICE_ENTITY))
 
 
 def price_at(

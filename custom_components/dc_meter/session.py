@@ -38,12 +38,13 @@ class GapKind(StrEnum):
 
 
 class StartWarning(StrEnum):
-    """What may make a receipt worth less, known before the transaction begins."""
+    """What may make a receipt worth less, or no bill of it, known before the transaction begins."""
 
     CLOCK_UNSYNCHRONIZED = "clock_unsynchronized"
     CHARGE_POINT_FROZEN = "charge_point_frozen"
     IDENTIFICATION_LEVEL = "identification_level"
     KEY_CHANGED = "key_changed"
+    PRICE_UNKNOWN = "price_unknown"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -97,12 +97,13 @@ class Sessions:
         trust: Trust,
         price: Callable[[], Price | None],
         price_unseen: Callable[[], Price | None],
+        is_priced: Callable[[], bool],
         announce: Callable[[Outcome, Context | None], None],
     ) -> None:
         """Prepare; ``resume`` before use.
 
         ``price`` is that of a session which begins now, ``price_unseen`` that of one which
-        nobody saw begin.
+        nobody saw begin; ``is_priced`` tells whether there is to be one.
         """
         self._hass = hass
         self._meter = meter
@@ -110,6 +111,7 @@ class Sessions:
         self._trust = trust
         self._price = price
         self._price_unseen = price_unseen
+        self._is_priced = is_priced
         self._announce = announce
         self._lock = _lock_of(hass, meter.identity.serial_number)
         self.current: Session | None = None
@@ -254,13 +256,14 @@ class Sessions:
                 await self._stop_running(context)
                 await self._active()
             await self._look_at_held()
+            price = self._price()
             session = Session(
                 request=request,
                 particulars=particulars,
                 meter=self._meter.identity,
                 asked_at=dt_util.now(),
-                price=self._price(),
-                warnings=self._warnings(request),
+                price=price,
+                warnings=self._warnings(request, price),
                 held_before=self._held,
             )
             await self._ledger.write(RecordKind.STARTING, Account(session=session))
@@ -604,7 +607,9 @@ class Sessions:
             held_before=self._held,
         )
 
-    def _warnings(self, request: TransactionRequest) -> tuple[StartWarning, ...]:
+    def _warnings(
+        self, request: TransactionRequest, price: Price | None
+    ) -> tuple[StartWarning, ...]:
         """Return what may make the receipt worth less."""
         reading = self._last_reading
         found = {
@@ -615,6 +620,7 @@ class Sessions:
             StartWarning.IDENTIFICATION_LEVEL: request.identification_level
             in _REJECTED_LEVELS,
             StartWarning.KEY_CHANGED: self._trust.is_broken_by(self._meter.identity),
+            StartWarning.PRICE_UNKNOWN: price is None and self._is_priced(),
         }
         return tuple(warning for warning, holds in found.items() if holds)
 

@@ -589,7 +589,8 @@ async def test_a_session_costs_its_signed_energy(
         meter_entry, options={**meter_entry.options, **options}
     )
     await setup(meter_entry)
-    await call(hass, meter_entry, "start")
+    started = (await call(hass, meter_entry, "start"))["session"]
+    assert ("price_unknown" in started["warnings"]) is (bool(options) and price is None)
     hass.states.async_set("sensor.price", "9", {"unit_of_measurement": "EUR/kWh"})
     car.steer(power_w=100_000, time_scale=200)
     await asyncio.sleep(0.3)
@@ -601,6 +602,41 @@ async def test_a_session_costs_its_signed_energy(
     assert stopped["cost"] == (
         None if price is None else cost(stopped["energy_import_wh"], price)
     )
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+async def test_a_price_entity_can_be_renamed(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    entity_registry: er.EntityRegistry,
+    loaded: bool,
+) -> None:
+    """Later sessions have its price as before, and for that no meter is loaded anew."""
+    entity_registry.async_get_or_create(
+        "sensor", "tariffs", "1", suggested_object_id="price"
+    )
+    hass.config_entries.async_update_entry(
+        dct1_entry, options={**dct1_entry.options, "price_entity": "sensor.price"}
+    )
+    await setup(dct1_entry)
+    before = dct1_entry.runtime_data
+    if not loaded:
+        await hass.config_entries.async_unload(dct1_entry.entry_id)
+    for new in ("sensor.tariff", "sensor.electricity"):
+        entity_registry.async_update_entity(
+            dct1_entry.options["price_entity"], new_entity_id=new
+        )
+        await hass.async_block_till_done()
+        assert dct1_entry.options["price_entity"] == new
+    if loaded:
+        assert dct1_entry.runtime_data is before
+    else:
+        await setup(dct1_entry)
+    hass.states.async_set("sensor.electricity", "0.3")
+    started = (await call(hass, dct1_entry, "start"))["session"]
+    assert started["price_per_kwh"] == 0.3
+    assert started["warnings"] == []
 
 
 @pytest.mark.parametrize("choice", ["adopt", "end", None])
