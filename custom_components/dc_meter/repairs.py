@@ -10,6 +10,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.device_registry import DeviceEntry
+from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import dt as dt_util
 
 from .actions import translated_errors
@@ -229,9 +230,20 @@ class _Flow(RepairsFlow):
                 await self._decide()
         except HomeAssistantError as err:
             return self.async_abort(
-                reason="failed", description_placeholders={"error": str(err)}
+                reason="failed",
+                description_placeholders={"error": await self._told(err)},
             )
         return self.async_create_entry(data={})
+
+    async def _told(self, err: HomeAssistantError) -> str:
+        """Return what an error says, in Home Assistant's language; its own text is English."""
+        texts = await async_get_translations(
+            self.hass, self.hass.config.language, "exceptions", [DOMAIN]
+        )
+        text = texts.get(f"component.{DOMAIN}.exceptions.{err.translation_key}.message")
+        if text is None:
+            return str(err)
+        return text.format(**(err.translation_placeholders or {}))
 
 
 class _KeyChangedFlow(_Flow):

@@ -434,7 +434,7 @@ async def test_a_meter_with_an_entry_takes_over_no_other(
     line: SerialLine,
     issue_registry: ir.IssueRegistry,
 ) -> None:
-    """Two meters that changed places were not replaced."""
+    """Two meters that changed places were not replaced; it is said in Home Assistant's language."""
     await setup(dct1_entry)
     await hass.config_entries.async_unload(dct1_entry.entry_id)
     dct1.exchange(serial_number="BY0000000000X")
@@ -443,8 +443,11 @@ async def test_a_meter_with_an_entry_takes_over_no_other(
         domain=DOMAIN, unique_id="BY0000000000X", data=dct1_data(line, address=2)
     ).add_to_hass(hass)
     (issue,) = issue_registry.issues.values()
+    hass.config.language = "de"
     result = await fix(hass, issue, "confirm")
     assert result["reason"] == "failed"
+    said = result["description_placeholders"]["error"]
+    assert said.startswith(f"Zähler BY0000000000X antwortet, wo Zähler {DCT1_SERIAL}")
     assert dct1_entry.unique_id == DCT1_SERIAL
 
 
