@@ -104,6 +104,9 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
     _place: Mapping[str, Any] = MappingProxyType({})
     """Where was searched last, as it was typed."""
 
+    _sensing: Mapping[str, Any] = MappingProxyType({})
+    """What was chosen before the search went on."""
+
     _search: Dct1Search
     _search_step: str
     _lines: Mapping[Line, Mapping[str, Any]]
@@ -308,6 +311,9 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         offers = self._offers()
         if user_input is not None:
             if user_input[FOUND] == SEARCH_ON:
+                self._sensing = {
+                    CONF_LOW_SIDE_SENSING: user_input[CONF_LOW_SIDE_SENSING]
+                }
                 return await self.async_step_dct1_searching()
             if (found := offers.get(user_input[FOUND])) is None:
                 # Another dialogue was faster.
@@ -351,7 +357,8 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         return self.async_show_form(
             step_id="dct1_found",
             data_schema=self.add_suggested_values_to_schema(
-                schema, user_input or (None if entry is None else entry.options)
+                schema,
+                user_input or {**(entry.options if entry else {}), **self._sensing},
             ),
             errors=errors,
             description_placeholders=placeholders,

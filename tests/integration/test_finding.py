@@ -174,6 +174,19 @@ async def test_the_search_goes_on_from_meter_to_meter(
     assert result["result"].data == dct1_data(line, address=3)
 
 
+async def test_what_was_chosen_is_there_after_the_search_went_on(
+    hass: HomeAssistant, line: SerialLine
+) -> None:
+    """How the meter is wired does not change with what else is found."""
+    result = await begin(hass, "dct1_search_serial", {"device": line.path})
+    result = await searched(hass, result)
+    result = await answer(
+        hass, result, {"found": "search_on", "low_side_sensing": False}
+    )
+    result = await searched(hass, result)
+    assert suggested(result)["low_side_sensing"] is False
+
+
 async def test_a_meter_that_is_polled_goes_on_being_polled(
     hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, line: SerialLine
 ) -> None:
