@@ -21,6 +21,13 @@ class OtherTransactionError(InvalidRequestError):
     message = "Transaction {asked} does not run; {running} does"
 
 
+class UnknownTransactionError(InvalidRequestError):
+    """The transaction to stop neither runs nor has left a receipt."""
+
+    key = "unknown_transaction"
+    message = "Transaction {transaction_id} does not run and has left no receipt"
+
+
 class AlreadyRunningError(InvalidRequestError):
     """A transaction runs that is to go on."""
 
@@ -40,6 +47,13 @@ class TransactionIdUsedError(InvalidRequestError):
 
     key = "transaction_id_used"
     message = "Transaction {transaction_id} has already been used"
+
+
+class TransactionIdReservedError(InvalidRequestError):
+    """An id that tells of a transaction that nobody here started is asked for a start."""
+
+    key = "transaction_id_reserved"
+    message = "A transaction of ours cannot be called {transaction_id}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

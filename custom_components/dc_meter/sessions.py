@@ -47,7 +47,9 @@ from .outcome import (
     NotLoadedError,
     OtherTransactionError,
     Outcome,
+    TransactionIdReservedError,
     TransactionIdUsedError,
+    UnknownTransactionError,
 )
 from .plausible import most_wh
 from .session import (
@@ -250,7 +252,7 @@ class Sessions:
             running = self.is_running(active)
             if running and unless_running:
                 return None
-            await self._refuse_used_id(request.transaction_id)
+            await self._refuse_id(request.transaction_id)
             await self._meter.check(request)
             if running:
                 await self._stop_running(context)
@@ -284,6 +286,7 @@ class Sessions:
         """End the session that runs; the receipt before when none does.
 
         Raises ``OtherTransactionError`` when another one runs than asked for,
+        ``UnknownTransactionError`` when that one has left no receipt either,
         ``NoTransactionError`` when there is neither a transaction nor a receipt, what
         ``Meter.end`` raises, and ``ArchiveError``.
         """
@@ -632,7 +635,7 @@ class Sessions:
         if transaction_id:
             records = await self._ledger.of_transaction(transaction_id)
             if not records or records[-1].kind is not RecordKind.STOPPED:
-                raise NoTransactionError
+                raise UnknownTransactionError(transaction_id=transaction_id)
             return self._already_stopped(decode(records[-1]))
         last = await self._ledger.last_stopped()
         receipt = await self._meter.last_receipt()
@@ -643,7 +646,10 @@ class Sessions:
             raise NoTransactionError
         return self._already_stopped(last)
 
-    async def _refuse_used_id(self, transaction_id: str) -> None:
+    async def _refuse_id(self, transaction_id: str) -> None:
+        """Raise for an id that was used, and for one that is taken for somebody else's."""
+        if transaction_id.startswith(FOREIGN):
+            raise TransactionIdReservedError(transaction_id=transaction_id)
         records = await self._ledger.of_transaction(transaction_id)
         if any(
             record.kind not in (RecordKind.STARTING, RecordKind.FAILED)

@@ -226,7 +226,8 @@ async def test_a_session_survives_a_restart(
     [
         ({"action": "start", "evse_id": "DE*XXX*E9"}, "wrong_evse"),
         ({"action": "stop"}, "no_transaction"),
-        ({"action": "stop", "transaction_id": "never"}, "no_transaction"),
+        ({"action": "stop", "transaction_id": "never"}, "unknown_transaction"),
+        ({"action": "start", "transaction_id": "foreign-1"}, "transaction_id_reserved"),
     ],
 )
 async def test_wrong_calls_are_refused_and_change_nothing(
