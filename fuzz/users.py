@@ -25,6 +25,7 @@ from custom_components.dc_meter.metering.meter import (
     IdentificationStatus,
     IdentificationType,
     MeterIdentity,
+    is_line,
 )
 from custom_components.dc_meter.metering.verdict import Verdict
 from custom_components.dc_meter.receipts import Query, Receipts
@@ -70,7 +71,7 @@ def _start(data: dict[str, Any]) -> None:
             asked_at=_NOW,
         )
     )
-    assert request.transaction_id.isprintable()
+    assert is_line(request.transaction_id)
     assert len(json_bytes(event_data(account_data(account)))) <= MAX_EVENT_DATA
     loose_archive().fill(())
     archive = loose_archive().archive

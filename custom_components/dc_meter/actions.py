@@ -53,6 +53,7 @@ from .metering.meter import (
     IdentificationStatus,
     IdentificationType,
     TransactionRequest,
+    is_line,
 )
 from .metering.verdict import Verdict
 from .outcome import AlreadyRunningError
@@ -85,7 +86,7 @@ def _text(value: Any) -> str:
     text = str(value).strip()
     if len(text) > _MAX_TEXT:
         raise vol.Invalid(f"longer than {_MAX_TEXT} characters")
-    return _printable(text)
+    return _line(text)
 
 
 def _text_or_number(value: Any) -> str | int:
@@ -94,15 +95,15 @@ def _text_or_number(value: Any) -> str | int:
     return value if isinstance(value, int) else text
 
 
-def _printable[T](value: T) -> T:
-    """Accept whatever is no text with characters that cannot be printed."""
-    if isinstance(value, str) and not value.isprintable():
-        raise vol.Invalid("contains characters that cannot be printed")
+def _line[T](value: T) -> T:
+    """Accept whatever is no text, and text that is a line."""
+    if isinstance(value, str) and not is_line(value):
+        raise vol.Invalid("contains a line break or another control character")
     return value
 
 
 # Of half a character the parser behind cv.datetime (ciso8601) dies, and all with it.
-_moment = vol.All(_printable, cv.datetime)
+_moment = vol.All(_line, cv.datetime)
 
 
 def _lines(value: Any) -> str:
@@ -194,7 +195,7 @@ EXPORT_SCHEMA = vol.Schema(
         vol.Optional("issuer"): _lines,
         vol.Optional("recipient", default=""): _lines,
         vol.Optional("title", default=""): _text,
-        vol.Optional("folder"): vol.All(cv.string, _printable),
+        vol.Optional("folder"): vol.All(cv.string, _line),
     }
 )
 

@@ -390,6 +390,9 @@ async def test_a_cut_line_fails_the_start_and_leaves_nothing_running(
         {"user_data": {"card": 89049032000001000000000000}},
         {"user_data": json.loads("[" * 300 + "]" * 300)},
         {"user_data": "\ud800"},
+        {"client_id": "\ud800"},
+        {"client_id": "two\u2028lines"},
+        {"client_id": "\ufffe"},
     ],
 )
 async def test_data_that_cannot_be_right_is_refused_before_anything_happens(
@@ -400,6 +403,25 @@ async def test_data_that_cannot_be_right_is_refused_before_anything_happens(
     with pytest.raises(vol.Invalid):
         await call(hass, dct1_entry, "start", **data)
     assert state_of(hass, dct1_entry, "transaction_active") == STATE_OFF
+
+
+@pytest.mark.parametrize(
+    "written", ["0,39\u00a0€/kWh", "0,39\u202f€/kWh", "\U0001f468\u200d\U0001f527"]
+)
+async def test_a_text_is_taken_however_people_write_it(
+    hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, setup: Setup, written: str
+) -> None:
+    """Spaces that do not break and signs of several characters, as in the options and on the display."""
+    await setup(iem_dcr_entry)
+    await call(
+        hass, iem_dcr_entry, "start", tariff_text=written, identification_data=written
+    )
+    stopped = await call(hass, iem_dcr_entry, "stop")
+    assert stopped["session"]["tariff_text"] == written
+    assert stopped["verdict"]["verdict"] == "valid"
+    assert (await call(hass, iem_dcr_entry, "start", client_id=written))["session"][
+        "client_id"
+    ] == written
 
 
 PHONE = {"identification_type": "PHONE_NUMBER"}

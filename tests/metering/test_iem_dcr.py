@@ -316,6 +316,8 @@ async def test_a_charge_point_frozen_in_the_meter_is_reported(
         ({"charge_point_id": "a|b"}, UncarriableTextError),
         ({"tariff_text": "x" * 251}, TextTooLongError),
         ({"tariff_text": "\ud800"}, UncarriableTextError),
+        ({"tariff_text": "two\u2028lines"}, UncarriableTextError),
+        ({"tariff_text": "\ufffe"}, UncarriableTextError),
     ],
 )
 async def test_a_wrong_configuration_is_refused_before_anything_is_sent(

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import partial
 import logging
-import re
 from time import monotonic
 from typing import Any, Final, Literal, NoReturn
 
@@ -61,6 +60,7 @@ from .meter import (
     SignedMeterValue,
     Snapshot,
     TransactionRequest,
+    is_line,
 )
 from .ocmf import ENDS, OcmfReceipt
 from .uptime import uptime_s
@@ -104,15 +104,15 @@ MAX_TEXT: Final = MAX_TARIFF_TEXT
 _OF_OTHERS: Final = (401, 403, 407, 408, 425, 429)
 """What somebody in between answers, or a meter that has no time, and not one without a receipt."""
 
-_UNCARRIABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff|]")
-"""Control characters, lone surrogates, and what separates the sections of a receipt."""
+_SEPARATOR = "|"
+"""What separates the sections of a receipt."""
 
 
 def check_text(name: str, text: str) -> None:
     """Raise ``TextTooLongError`` or ``UncarriableTextError`` for what receipts do not carry."""
     if len(text) > MAX_TEXT:
         raise TextTooLongError(name=name, length=len(text), limit=MAX_TEXT)
-    if _UNCARRIABLE.search(text):
+    if _SEPARATOR in text or not is_line(text):
         raise UncarriableTextError(name=name)
 
 

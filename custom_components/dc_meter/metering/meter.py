@@ -11,6 +11,18 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Flag, StrEnum, auto
 from typing import Any, Protocol
+from unicodedata import category
+
+_IN_NO_LINE = {"Cc", "Cs", "Cn", "Zl", "Zp"}
+
+
+def is_line(text: str) -> bool:
+    """Tell whether this is a line of text, with whatever people write.
+
+    It has no control character, no line break, no half of a character, and none that Unicode
+    does not know.
+    """
+    return _IN_NO_LINE.isdisjoint(map(category, text))
 
 
 class Capability(Flag):
