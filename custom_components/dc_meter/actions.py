@@ -57,7 +57,7 @@ from .metering.meter import (
 )
 from .metering.verdict import Verdict
 from .outcome import AlreadyRunningError
-from .receipts import Page, Query, Receipts, page
+from .receipts import Query, Receipts, page
 from .registry import find_entity, is_replaced, serial_number_of
 from .session import Account, Particulars
 
@@ -452,17 +452,15 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             )
 
     async def get_receipts(call: ServiceCall) -> ServiceResponse:
-        def newest(archive: Archive, query: Query) -> tuple[int, Page]:
+        def newest(archive: Archive, query: Query) -> ServiceResponse:
             total = len(Receipts(archive, query))
-            return total, page(archive, query, limit=call.data["limit"])
+            found = page(archive, query, limit=call.data["limit"])
+            return {
+                "total": total,
+                "receipts": [account_data(one) for one in reversed(found.accounts)],
+            }
 
-        total, newest_page = await find_receipts(call, newest)
-        return {
-            "total": total,
-            "receipts": [
-                account_data(account) for account in reversed(newest_page.accounts)
-            ],
-        }
+        return await find_receipts(call, newest)
 
     def found(archive: Archive, query: Query) -> tuple[Receipts, int]:
         receipts = Receipts(archive, query)

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 import shutil
 import sqlite3
+import threading
 from typing import Any
 
 import pytest
@@ -19,12 +20,15 @@ from pytest_homeassistant_custom_component.common import (
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 import voluptuous as vol
 
+from custom_components.dc_meter import actions
 from custom_components.dc_meter.archive import Archive, Link, RecordKind
 from custom_components.dc_meter.archive_file import ARCHIVE
 from custom_components.dc_meter.backup import async_post_backup, async_pre_backup
 from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
+from custom_components.dc_meter.events import account_data
 from custom_components.dc_meter.metering.meter import TransactionRequest
 from custom_components.dc_meter.repairs import async_create_fix_flow
+from custom_components.dc_meter.session import Account
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import STATE_UNKNOWN
 from homeassistant.core import Context, HomeAssistant, State
@@ -682,6 +686,27 @@ async def test_a_session_that_nobody_saw_begin_costs_what_it_does_at_any_time(
     assert found["cost"] == (
         None if price is None else cost(found["energy_import_wh"], price)
     )
+
+
+async def test_however_many_receipts_are_asked_for_nothing_waits_for_the_answer(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is made where the archive is read, and not in Home Assistant's event loop."""
+    await setup(dct1_entry)
+    await session(hass, dct1_entry)
+    made_by = []
+
+    def made(account: Account) -> dict[str, Any]:
+        made_by.append(threading.current_thread())
+        return account_data(account)
+
+    monkeypatch.setattr(actions, "account_data", made)
+    await receipts(hass)
+    assert made_by
+    assert threading.main_thread() not in made_by
 
 
 async def test_receipts_are_found_by_meter_time_verdict_and_user(
