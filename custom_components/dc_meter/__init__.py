@@ -30,6 +30,7 @@ from .price import async_follow_price_entities, is_priced, price_at
 from .registers import register_store
 from .registry import is_replaced
 from .repairs import (
+    async_hide_issues_of_disabled,
     hide_issues,
     show_archive_issues,
     show_exchange,
@@ -60,6 +61,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     async_setup_actions(hass)
     async_setup_websocket_api(hass)
     async_follow_price_entities(hass)
+    async_hide_issues_of_disabled(hass)
     await async_setup_frontend(hass)
     return True
 
@@ -204,8 +206,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> 
 async def async_remove_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
     """Take back what was said of the entry, and forget its registers; receipts stay."""
     forget_lost(hass, entry)
-    show_exchange(hass, entry, None)
-    show_line_in_use(hass, entry, None)
+    hide_issues(hass, entry)
     show_loss(hass, entry, None)
     await register_store(hass, entry).async_remove()
 

@@ -4,12 +4,18 @@ from collections.abc import Mapping
 from typing import Any, override
 
 from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
-from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.config_entries import (
+    SIGNAL_CONFIG_ENTRY_CHANGED,
+    ConfigEntry,
+    ConfigEntryChange,
+    ConfigEntryState,
+)
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.device_registry import DeviceEntry
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import dt as dt_util
 
@@ -92,8 +98,20 @@ def _name_of(hass: HomeAssistant, entry: ConfigEntry, key: str) -> str:
 @callback
 def hide_issues(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Show nothing of a meter that is not loaded."""
-    for key in _WHILE_LOADED:
+    for key in (*_WHILE_LOADED, LINE_IN_USE):
         ir.async_delete_issue(hass, DOMAIN, _issue_id(key, entry))
+
+
+@callback
+def async_hide_issues_of_disabled(hass: HomeAssistant) -> None:
+    """Show nothing of an entry that is disabled, also of one that could not be set up."""
+
+    @callback
+    def changed(_: ConfigEntryChange, entry: ConfigEntry) -> None:
+        if entry.domain == DOMAIN and entry.disabled_by is not None:
+            hide_issues(hass, entry)
+
+    async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
 
 
 @callback

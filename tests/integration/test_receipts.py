@@ -29,7 +29,7 @@ from custom_components.dc_meter.events import account_data
 from custom_components.dc_meter.metering.meter import TransactionRequest
 from custom_components.dc_meter.repairs import async_create_fix_flow
 from custom_components.dc_meter.session import Account
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.const import STATE_UNKNOWN
 from homeassistant.core import Context, HomeAssistant, State
 from homeassistant.data_entry_flow import FlowResultType
@@ -428,6 +428,24 @@ async def test_the_device_of_a_replaced_meter_can_be_deleted(
         )
     } == {new}
     assert len(await receipts(hass)) == 2
+
+
+async def test_nothing_is_asked_of_a_meter_that_is_disabled(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    dct1: SimulatedDct1,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    """Not even of one that could not be set up; enabled, it is asked again."""
+    dct1.exchange(serial_number="BY0000000000X")
+    await hass.config_entries.async_setup(dct1_entry.entry_id)
+    assert len(issue_registry.issues) == 1
+    for disabled_by, shown in ((ConfigEntryDisabler.USER, 0), (None, 1)):
+        await hass.config_entries.async_set_disabled_by(
+            dct1_entry.entry_id, disabled_by
+        )
+        assert len(issue_registry.issues) == shown
 
 
 async def test_a_meter_with_an_entry_takes_over_no_other(
