@@ -121,11 +121,12 @@ export const subscribeSession = (
 export const startPlainly = (hass: Hass, entityId: string) =>
   hass.callService("switch", "turn_on", {}, { entity_id: entityId }, false);
 
+/** Start for whoever is named; refused when a transaction runs already, which it would end. */
 export const start = (hass: Hass, deviceId: string, fields: Record<string, string>) =>
   hass.callService(
     DOMAIN,
     "start_transaction",
-    { device_id: deviceId, ...fields },
+    { device_id: deviceId, unless_running: true, ...fields },
     undefined,
     false,
   );

@@ -445,7 +445,7 @@ async def test_a_session_that_could_not_be_followed_is_followed_after_a_reconnec
 async def test_the_form_of_a_start_goes_when_another_one_came_first(
     page: Page, home: Stage, dct1: Meter
 ) -> None:
-    """Start would end what runs by then."""
+    """Start would only be refused by then."""
     await put_up(home, device_id=dct1.device_id, ask_user=True)
     card = await shown(page)
     await button(card, "Start").click()
