@@ -32,6 +32,7 @@ export interface Hass {
     subscribeMessage<T>(
       listener: (message: T) => void,
       command: Record<string, unknown>,
+      options?: { resubscribe?: boolean },
     ): Promise<() => Promise<void>>;
   };
   localize: Localize;

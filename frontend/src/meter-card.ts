@@ -54,6 +54,13 @@ const PICKER = "hui-card-picker";
 /** Said when Home Assistant does not know the card's words yet, either. */
 const RESTART = "Restart Home Assistant to finish the update of DC Charging Meter.";
 
+interface Subscription {
+  deviceId: string;
+  end: Promise<() => Promise<void>>;
+  /** It was one of an earlier connection. */
+  lost?: true;
+}
+
 /** Why there is nothing of a meter to show. */
 type Missing = "choose_meter" | "meter_removed" | "no_access" | "restart_needed";
 
@@ -83,9 +90,7 @@ export class MeterCard extends LitElement {
   @state() private now = Date.now();
 
   private power: PowerHistory | undefined;
-  private subscribed:
-    | { deviceId: string; end: Promise<() => Promise<void>>; rejected?: true }
-    | undefined;
+  private subscribed: Subscription | undefined;
   private ticking: ReturnType<typeof setInterval> | undefined;
   private receiptsOf = "";
   /** What went on when the last question was asked. */
@@ -203,9 +208,12 @@ export class MeterCard extends LitElement {
     const before = changed.get("hass") as Hass | undefined;
     if (changed.has("hass")) {
       if (before?.language !== this.hass.language) loadWords(this.hass);
+      const reconnected = before && !before.connected && this.hass.connected;
+      if (reconnected && this.subscribed) this.subscribed.lost = true;
       // Names, entities and the meters themselves come and go with the registries. After a restart
       // the integration may come up last, which only the configuration tells.
       if (
+        reconnected ||
         before?.entities !== this.hass.entities ||
         before.devices !== this.hass.devices ||
         (this.outdated && before.config !== this.hass.config)
@@ -213,10 +221,7 @@ export class MeterCard extends LitElement {
         void this.loadMeters();
       }
       // What was missed meanwhile is fetched with the session, which comes anew.
-      if (before && !before.connected) {
-        this.power = undefined;
-        if (this.subscribed?.rejected && this.hass.connected) this.subscribed = undefined;
-      }
+      if (before && !before.connected) this.power = undefined;
       // Whatever stood in the way, it has gone on.
       if (before && this.transaction(before) !== this.transaction()) this.refused = "";
     }
@@ -235,6 +240,8 @@ export class MeterCard extends LitElement {
     try {
       this.meters = await getMeters(this.hass);
       this.outdated = false;
+      // Not before the integration is there to be asked.
+      if (this.subscribed?.lost) this.subscribed = undefined;
     } catch (error) {
       this.outdated = (error as { code?: string }).code === "unknown_command";
       // Who does not know this command has forgotten the subscription, too.
@@ -244,16 +251,24 @@ export class MeterCard extends LitElement {
 
   /** Subscribe to the chosen meter's session, and fetch its receipts when there may be new ones. */
   private follow(): void {
+    // Also what is taken off the page is updated, and nobody would end its subscription.
+    if (!this.isConnected) return;
     const deviceId = this.sample ? undefined : this.meter?.device_id;
     if (this.subscribed?.deviceId !== deviceId) {
-      this.unsubscribe();
+      if (this.subscribed) this.unsubscribe();
       if (deviceId) {
-        const end = subscribeSession(this.hass, deviceId, (running) => this.took(running));
-        const subscribed: MeterCard["subscribed"] = { deviceId, end };
+        const subscribed: Subscription = {
+          deviceId,
+          end: subscribeSession(this.hass, deviceId, (running) => {
+            // What an earlier one still sends may be of another meter.
+            if (this.subscribed === subscribed) this.took(running);
+          }),
+        };
         this.subscribed = subscribed;
-        end.catch(async (error: unknown) => {
-          // Asked for again with the next connection, not before.
-          subscribed.rejected = true;
+        subscribed.end.catch(async (error: unknown) => {
+          if (this.subscribed !== subscribed) return;
+          // Asked for again with the next connection, not before; what ran may have ended by then.
+          this.took(null);
           this.refused = await reasonOf(this.hass, error);
         });
       }
@@ -274,7 +289,9 @@ export class MeterCard extends LitElement {
   }
 
   private unsubscribe(): void {
-    this.subscribed?.end.then((end) => end()).catch(() => undefined);
+    const { subscribed } = this;
+    // One that was lost has ended; in the new connection its number may be another's.
+    if (!subscribed?.lost) subscribed?.end.then((end) => end()).catch(() => undefined);
     this.subscribed = undefined;
     this.running = null;
     this.power = undefined;

@@ -112,10 +112,12 @@ export const subscribeSession = (
   deviceId: string,
   listener: (running: Running | null) => void,
 ): Promise<() => Promise<void>> =>
-  hass.connection.subscribeMessage(listener, {
-    type: `${DOMAIN}/subscribe_session`,
-    device_id: deviceId,
-  });
+  hass.connection.subscribeMessage(
+    listener,
+    { type: `${DOMAIN}/subscribe_session`, device_id: deviceId },
+    // Nobody would hear that Home Assistant refused it the second time: the card asks by itself.
+    { resubscribe: false },
+  );
 
 /** Start without naming anybody: nothing happens when a transaction runs already. */
 export const startPlainly = (hass: Hass, entityId: string) =>

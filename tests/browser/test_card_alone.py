@@ -15,6 +15,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 HOME = Path(__file__).with_name("home.js").read_text("utf-8")
 TEXTS = (MODULE.parent.parent / "translations/en.json").read_text("utf-8")
 
+NOT_NOW = "{code: 'home_assistant_error', message: 'Not now'}"
+
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser) -> AsyncIterator[Page]:
@@ -40,6 +42,14 @@ async def asked(page: Page, what: str) -> list[dict[str, Any]]:
     return questions
 
 
+async def following(page: Page) -> int:
+    """Return how many subscriptions have not ended."""
+    number: int = await page.evaluate(
+        "subscriptions.filter(({ ended }) => !ended).length"
+    )
+    return number
+
+
 async def test_a_start_for_somebody_leaves_a_session_alone_that_came_first(
     page: Page,
 ) -> None:
@@ -59,3 +69,100 @@ async def test_a_start_for_somebody_leaves_a_session_alone_that_came_first(
     await expect(page.get_by_role("alert")).to_have_text(
         "A transaction is already running."
     )
+
+
+async def test_a_card_that_was_taken_off_follows_nothing(page: Page) -> None:
+    """It follows again when it is put back."""
+    await page.evaluate("putUp()")
+    assert await following(page) == 1
+    await page.evaluate("card.remove()")
+    await page.evaluate("turn('on')")
+    assert await following(page) == 0
+    await page.evaluate("document.body.append(card); settled()")
+    assert await following(page) == 1
+
+
+async def test_a_card_that_was_taken_off_early_follows_nothing(page: Page) -> None:
+    """The meters come when nobody looks any more."""
+    await page.evaluate("""async () => {
+        let answered;
+        held["dc_meter/meters"] = new Promise((resolve) => { answered = resolve; });
+        await putUp();
+        card.remove();
+        answered();
+        await settled();
+    }""")
+    assert await following(page) == 0
+
+
+async def test_the_session_is_asked_for_anew_with_a_connection(page: Page) -> None:
+    """By the card alone; what is left of the connection before is not ended in the new one."""
+    await page.evaluate("""async () => {
+        await putUp();
+        subscriptions[0].listener(session("Ada"));
+        await turn("on");
+        await reconnect();
+        subscriptions[1].listener(session("Grace"));
+        subscriptions[0].listener(session("Ada"));
+        await settled();
+    }""")
+    subscriptions = await page.evaluate(
+        "subscriptions.map(({ options, ended }) => ({ ...options, ended }))"
+    )
+    assert subscriptions == [{"resubscribe": False, "ended": False}] * 2
+    await expect(page.locator(".head")).to_contain_text("Charging · Grace")
+
+
+async def test_a_card_waits_for_the_integration_after_a_restart(page: Page) -> None:
+    """It asks first for the meters, and forgets the session of before."""
+    await page.evaluate("""async () => {
+        await putUp();
+        subscriptions[0].listener(session("Ada"));
+        await turn("on");
+        hass.config = { ...hass.config, state: "STARTING" };
+        refused["dc_meter/meters"] = { code: "unknown_command" };
+        refused["dc_meter/subscribe_session"] = { code: "unknown_command" };
+        await reconnect();
+    }""")
+    assert len(await asked(page, "dc_meter/subscribe_session")) == 1
+    await expect(page.locator("ha-card")).to_have_text("Loading")
+    await page.evaluate("""async () => {
+        refused = {};
+        await turn("off");
+        await change({ config: { ...hass.config, state: "RUNNING" } });
+        subscriptions[1].listener(null);
+        await settled();
+    }""")
+    await expect(page.locator(".head")).to_contain_text("Ready")
+    assert await page.evaluate("subscriptions[0].ended") is False
+
+
+async def test_a_session_that_may_not_be_followed_any_more_is_not_shown(
+    page: Page,
+) -> None:
+    """Not as it was before the connection broke."""
+    await page.evaluate(f"""async () => {{
+        await putUp();
+        subscriptions[0].listener(session("Ada"));
+        await turn("on");
+        refused["dc_meter/subscribe_session"] = {NOT_NOW};
+        await reconnect();
+    }}""")
+    await expect(page.get_by_role("alert").first).to_have_text("Not now")
+    await expect(page.locator(".head")).not_to_contain_text("Ada")
+
+
+async def test_a_session_is_never_that_of_the_meter_chosen_before(page: Page) -> None:
+    """What the earlier subscription still sends is nobody's."""
+    await page.evaluate("""async () => {
+        const [meter] = answers["dc_meter/meters"]();
+        answers["dc_meter/meters"] = () => [meter, { ...meter, device_id: "another" }];
+        await putUp();
+        card.setConfig({ type: "", device_id: "another" });
+        await settled();
+        subscriptions[0].listener(session("Ada"));
+        await settled();
+    }""")
+    await expect(page.locator(".head")).not_to_contain_text("Ada")
+    await page.evaluate("subscriptions[1].listener(session('Grace'))")
+    await expect(page.locator(".head")).to_contain_text("Grace")
