@@ -11,6 +11,7 @@ const NUMBER_LOCALES: Record<string, string[] | undefined> = {
   decimal_comma: ["de"],
   space_comma: ["fr"],
   quote_decimal: ["de-CH"],
+  none: ["en-US"],
 };
 
 /** Make a format once: browsers take their time for each, and lists need thousands. */
@@ -86,16 +87,26 @@ export function duration(milliseconds: number): string {
   ].join(":");
 }
 
+/** Count hours to twelve or to 24; undefined is as the language does. */
+function hourCycle(format: string): Intl.DateTimeFormatOptions["hourCycle"] {
+  switch (format) {
+    case "12":
+      return "h12";
+    case "24":
+      return "h23";
+    case "system":
+      return timeFormatOf(undefined, { hour: "numeric" }).resolvedOptions().hourCycle;
+    default:
+      return undefined;
+  }
+}
+
 function timeFormat({ locale, config }: Settings, options: Intl.DateTimeFormatOptions) {
-  const own = locale.time_format === "12" || locale.time_format === "24";
-  return timeFormatOf(
-    locale.time_format === "system" ? undefined : locale.language,
-    {
-      ...options,
-      ...(own ? { hourCycle: locale.time_format === "12" ? "h12" : "h23" } : {}),
-      ...(locale.time_zone === "server" ? { timeZone: config.time_zone } : {}),
-    },
-  );
+  return timeFormatOf(locale.language, {
+    ...options,
+    hourCycle: hourCycle(locale.time_format),
+    ...(locale.time_zone === "server" ? { timeZone: config.time_zone } : {}),
+  });
 }
 
 function date(moment: Date, settings: Settings): string {

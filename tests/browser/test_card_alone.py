@@ -95,6 +95,48 @@ async def test_a_card_that_was_taken_off_early_follows_nothing(page: Page) -> No
     assert await following(page) == 0
 
 
+@pytest.mark.parametrize(
+    ("number_format", "written"),
+    [("none", "41.874 kWh"), ("language", "41,874 kWh"), ("system", "41,874 kWh")],
+)
+async def test_numbers_are_written_as_home_assistant_writes_them(
+    page: Page, number_format: str, written: str
+) -> None:
+    """German where they follow the language or the system; without a format as in English."""
+    await page.evaluate(
+        """number_format => {
+            hass.locale = { ...hass.locale, language: "de", number_format };
+            return putUp();
+        }""",
+        number_format,
+    )
+    await expect(page.get_by_role("listitem")).to_contain_text(written)
+
+
+@pytest.mark.parametrize(
+    ("time_format", "written"),
+    [
+        ("system", "Mar 5, 2026, 19:00"),
+        ("language", "Mar 5, 2026, 7:00 PM"),
+        ("12", "Mar 5, 2026, 7:00 PM"),
+        ("24", "Mar 5, 2026, 19:00"),
+    ],
+)
+async def test_months_are_called_what_the_user_calls_them(
+    page: Page, time_format: str, written: str
+) -> None:
+    """From the system comes only how many hours a clock has."""
+    await page.evaluate(
+        """time_format => {
+            hass.locale = { ...hass.locale, time_format };
+            return putUp();
+        }""",
+        time_format,
+    )
+    when = page.get_by_role("listitem").locator(".when")
+    assert " ".join((await when.inner_text()).split()) == written
+
+
 async def test_the_session_is_asked_for_anew_with_a_connection(page: Page) -> None:
     """By the card alone; what is left of the connection before is not ended in the new one."""
     await page.evaluate("""async () => {
