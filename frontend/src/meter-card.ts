@@ -81,6 +81,8 @@ export class MeterCard extends LitElement {
   @state() private meters: Meter[] | undefined;
   @state() private running: Running | null = null;
   @state() private receipts: Receipt[] | undefined;
+  /** Why they could not be fetched. */
+  @state() private noReceipts = "";
   @state() private busy: "starting" | "stopping" | undefined;
   @state() private open: "start" | "stop" | "history" | undefined;
   @state() private chosen: Receipt | undefined;
@@ -98,7 +100,10 @@ export class MeterCard extends LitElement {
 
   setConfig(config: Config): void {
     checkConfig(config);
-    if (config.device_id !== this.config.device_id) this.receipts = undefined;
+    if (config.device_id !== this.config.device_id) {
+      this.receipts = undefined;
+      this.receiptsOf = this.noReceipts = "";
+    }
     this.config = config;
   }
 
@@ -241,7 +246,10 @@ export class MeterCard extends LitElement {
       this.meters = await getMeters(this.hass);
       this.outdated = false;
       // Not before the integration is there to be asked.
-      if (this.subscribed?.lost) this.subscribed = undefined;
+      if (this.subscribed?.lost) {
+        this.subscribed = undefined;
+        this.receiptsOf = "";
+      }
     } catch (error) {
       this.outdated = (error as { code?: string }).code === "unknown_command";
       // Who does not know this command has forgotten the subscription, too.
@@ -320,13 +328,18 @@ export class MeterCard extends LitElement {
   }
 
   private async loadReceipts(deviceId: string): Promise<void> {
+    const { receiptsOf } = this;
+    let { receipts } = this;
+    let reason = "";
     try {
-      const { receipts } = await getReceipts(this.hass, deviceId, this.wantsReceipts);
-      // Another meter may have been chosen meanwhile.
-      if (deviceId === this.config.device_id) this.receipts = receipts;
+      ({ receipts } = await getReceipts(this.hass, deviceId, this.wantsReceipts));
     } catch (error) {
-      this.refused = await reasonOf(this.hass, error);
+      reason = await reasonOf(this.hass, error);
     }
+    // Others may have been asked for meanwhile.
+    if (receiptsOf !== this.receiptsOf) return;
+    this.receipts = receipts;
+    this.noReceipts = reason;
   }
 
   // What a person does
@@ -582,7 +595,14 @@ export class MeterCard extends LitElement {
           ? receiptsList(receipts, this.voice, (receipt) => {
               if (!this.sample) this.chosen = receipt;
             })
-          : html`<p class="secondary none">${receipts ? say("no_receipts") : say("loading")}</p>`}
+          : this.noReceipts
+            ? nothing
+            : html`<p class="secondary none">${receipts ? say("no_receipts") : say("loading")}</p>`}
+        ${this.noReceipts
+          ? html`<p class="note bad" role="alert">
+              ${icon("alert-circle", "bad")}${this.noReceipts}
+            </p>`
+          : nothing}
       </section>
     `;
   }

@@ -190,8 +190,27 @@ async def test_a_session_that_may_not_be_followed_any_more_is_not_shown(
         refused["dc_meter/subscribe_session"] = {NOT_NOW};
         await reconnect();
     }}""")
-    await expect(page.get_by_role("alert").first).to_have_text("Not now")
+    await expect(page.get_by_role("alert")).to_have_text("Not now")
     await expect(page.locator(".head")).not_to_contain_text("Ada")
+
+
+async def test_receipts_that_do_not_come_are_asked_for_with_the_next_connection(
+    page: Page,
+) -> None:
+    """Until then the card says why, and not that they are on their way."""
+    await page.evaluate(f"""async () => {{
+        refused["dc_meter/receipts"] = {NOT_NOW};
+        await putUp();
+        await turn("on");
+        await turn("off");
+    }}""")
+    receipts = page.locator("section")
+    await expect(receipts).to_contain_text("Not now")
+    await expect(receipts).not_to_contain_text("Loading")
+    assert len(await asked(page, "dc_meter/receipts")) == 1
+    await page.evaluate("refused = {}; reconnect()")
+    await expect(receipts.get_by_role("listitem")).to_have_count(1)
+    await expect(receipts).not_to_contain_text("Not now")
 
 
 async def test_a_session_is_never_that_of_the_meter_chosen_before(page: Page) -> None:
