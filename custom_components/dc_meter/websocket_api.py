@@ -52,7 +52,7 @@ def meters(
     """
     entities = er.async_get(hass)
     answer = []
-    for entry in hass.config_entries.async_entries(DOMAIN):
+    for entry in hass.config_entries.async_entries(DOMAIN, include_disabled=False):
         serial_number = entry.unique_id
         device = find_device(hass, entry)
         if device is None or not _may_read(hass, connection.user, entry):

@@ -40,7 +40,7 @@ class DashboardStrategy extends HTMLElement {
     const card = cardOf(config.card);
     const views = meters.map((meter) => view(meter, hass, say, card));
     if (views.length === 1) return { views };
-    return { views: [meters.length ? overview(meters, say, card) : nothing(hass, say), ...views] };
+    return { views: [meters.length ? overview(meters, hass, say, card) : nothing(hass, say), ...views] };
   }
 }
 
@@ -65,24 +65,30 @@ const nothing = (hass: Hass, say: Say): Part =>
   ]);
 
 /** Show all meters side by side, and what went through them. */
-function overview(meters: Meter[], say: Say, card: CardOf): Part {
-  const counts = meters.flatMap(({ name, entities: { energy_import } }) =>
-    energy_import ? [{ entity: energy_import, name }] : [],
+function overview(meters: Meter[], hass: Hass, say: Say, card: CardOf): Part {
+  const counts = meters.flatMap((meter) =>
+    visible(meter, hass)
+      .filter(({ key }) => key === "energy_import")
+      .map(({ entity }) => ({ entity, name: meter.name })),
   );
   return sections(say("title"), "overview", [
     ...meters.map((meter) => grid(card(meter, 3))),
-    { ...energy(counts, say), column_span: 2 },
+    ...energy(counts, say).map((part) => ({ ...part, column_span: 2 })),
   ]);
 }
 
-/** Show everything of one meter. */
-function view(meter: Meter, hass: Hass, say: Say, card: CardOf): Part {
-  const visible = Object.entries(meter.entities).flatMap(([key, entity]) => {
-    const entry = entity && hass.entities[entity];
+/** The entities of a meter that are there and not hidden. */
+const visible = (meter: Meter, { entities }: Hass) =>
+  Object.entries(meter.entities).flatMap(([key, entity]) => {
+    const entry = entity && entities[entity];
     return entry && !entry.hidden ? [{ key, entity, category: entry.entity_category }] : [];
   });
+
+/** Show everything of one meter. */
+function view(meter: Meter, hass: Hass, say: Say, card: CardOf): Part {
+  const seen = visible(meter, hass);
   const of = (...keys: string[]) =>
-    keys.flatMap((wanted) => visible.filter(({ key }) => key === wanted));
+    keys.flatMap((wanted) => seen.filter(({ key }) => key === wanted));
   const rows = (parts: { entity: string }[]) =>
     parts.map(({ entity }) => ({ entity, name: { type: "entity" } }));
   const power = of("power");
@@ -91,27 +97,24 @@ function view(meter: Meter, hass: Hass, say: Say, card: CardOf): Part {
     ({ key, entity }) => key === "energy_import" || Number(hass.states[entity]?.state),
   );
   // A key is too long for a row; it is compared on the device's page.
-  const about = visible.filter(({ key, category }) => category && key !== "public_key");
+  const about = seen.filter(({ key, category }) => category && key !== "public_key");
   return sections(meter.name, meter.serial_number, [
     grid(card(meter, 5)),
-    grid(
-      heading(say("now"), "mdi:gauge"),
+    ...section(heading(say("now"), "mdi:gauge"), [
       ...rows(of("voltage", "current", "energy_import", "energy_export")).map((row) => ({
         type: "tile",
         ...row,
       })),
-      ...(power.length
-        ? [wide({ type: "history-graph", hours_to_show: 3, entities: rows(power) })]
-        : []),
-    ),
-    energy(rows(counts), say),
-    grid(
+      ...listing({ type: "history-graph", hours_to_show: 3, entities: rows(power) }),
+    ]),
+    ...energy(rows(counts), say),
+    ...section(
       heading(
         say("about"),
         "mdi:information-outline",
         `/config/devices/device/${meter.device_id}`,
       ),
-      wide({ type: "entities", entities: rows(about) }),
+      listing({ type: "entities", entities: rows(about) }),
     ),
   ]);
 }
@@ -122,14 +125,14 @@ const cardOf =
   (meter, receipts) =>
     wide({ type: "custom:dc-meter-card", receipts, ...options, device_id: meter.device_id });
 
-const energy = (entities: Part[], say: Say): Part =>
-  grid(
+const energy = (entities: Part[], say: Say): Part[] =>
+  section(
     heading(say("energy"), "mdi:lightning-bolt"),
-    ...[
+    [
       { title: say("per_day"), period: "day", days_to_show: 30 },
       { title: say("per_month"), period: "month", days_to_show: 365 },
-    ].map((time) =>
-      wide({
+    ].flatMap((time) =>
+      listing({
         type: "statistics-graph",
         chart_type: "bar",
         stat_types: ["change"],
@@ -141,6 +144,14 @@ const energy = (entities: Part[], say: Say): Part =>
   );
 
 const grid = (...cards: Part[]): Part => ({ type: "grid", cards });
+
+/** Put cards under a heading, if there are any. */
+const section = (head: Part, cards: Part[]): Part[] =>
+  cards.length ? [grid(head, ...cards)] : [];
+
+/** A card that lists entities; without one it would be shown as an error. */
+const listing = (part: Part & { entities: Part[] }): Part[] =>
+  part.entities.length ? [wide(part)] : [];
 
 /** Give a card the width of a section; a section that spans two has two of them in a row. */
 const wide = (part: Part): Part => ({ grid_options: { columns: 12 }, ...part });

@@ -227,3 +227,35 @@ async def test_a_session_is_never_that_of_the_meter_chosen_before(page: Page) ->
     await expect(page.locator(".head")).not_to_contain_text("Ada")
     await page.evaluate("subscriptions[1].listener(session('Grace'))")
     await expect(page.locator(".head")).to_contain_text("Grace")
+
+
+async def dashboard(page: Page, *hidden: str, meters: int = 1) -> str:
+    """Return the dashboard of meters of which these entities are hidden, as YAML has it."""
+    views: str = await page.evaluate(
+        """async ([hidden, meters]) => {
+            const entities = { power: "sensor.power", energy_import: "sensor.energy" };
+            const [meter] = answers["dc_meter/meters"]();
+            answers["dc_meter/meters"] = () => Array(meters).fill({ ...meter, entities });
+            hass.entities = Object.fromEntries(Object.entries(entities).map(
+                ([key, entity]) => [entity, { hidden: hidden.includes(key) }],
+            ));
+            const { generate } = customElements.get("ll-strategy-dashboard-dc-meter");
+            return JSON.stringify(await generate({}, hass));
+        }""",
+        [hidden, meters],
+    )
+    return views
+
+
+@pytest.mark.parametrize("meters", [1, 2])
+async def test_a_dashboard_leaves_out_what_it_has_nothing_for(
+    page: Page, meters: int
+) -> None:
+    """A card without an entity is shown as an error."""
+    shown = await dashboard(page, meters=meters)
+    assert "statistics-graph" in shown
+    assert "history-graph" in shown
+    shown = await dashboard(page, "energy_import", "power", meters=meters)
+    for card in ("statistics-graph", "history-graph", '"entities"', "heading"):
+        assert card not in shown
+    assert "dc-meter-card" in shown

@@ -15,6 +15,7 @@ from pytest_homeassistant_custom_component.typing import (
 from custom_components.dc_meter.const import DOMAIN
 from custom_components.dc_meter.metering.meter import Capability, TransactionRequest
 from homeassistant.auth.models import User
+from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import Unauthorized
 from homeassistant.helpers import (
@@ -108,6 +109,20 @@ async def test_a_card_finds_a_meter_and_its_entities(
         hass, meter_entry, "transaction"
     )
     assert "poll_duration" not in meter["entities"]
+
+
+async def test_a_meter_that_is_disabled_has_no_card(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup, admin: Connect
+) -> None:
+    """It has no values, either; enabled again it is back."""
+    await setup(meter_entry)
+    client = await admin()
+    entries = hass.config_entries
+    await entries.async_set_disabled_by(meter_entry.entry_id, ConfigEntryDisabler.USER)
+    assert await ask(client, "meters") == []
+    await entries.async_set_disabled_by(meter_entry.entry_id, None)
+    (meter,) = await ask(client, "meters")
+    assert meter["serial_number"] == meter_entry.unique_id
 
 
 async def test_a_replaced_meter_has_its_receipts_and_no_card(
