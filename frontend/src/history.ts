@@ -21,8 +21,7 @@ export class History extends LitElement {
   @state() private busy = false;
   @state() private refused = "";
 
-  override connectedCallback(): void {
-    super.connectedCallback();
+  protected override firstUpdated(): void {
     void this.more();
   }
 

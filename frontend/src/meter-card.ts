@@ -127,6 +127,8 @@ export class MeterCard extends LitElement {
     super.disconnectedCallback();
     clearInterval(this.ticking);
     this.unsubscribe();
+    // Put back with its view, a dialog would be part of the page.
+    this.open = this.chosen = undefined;
   }
 
   // What the card knows

@@ -213,6 +213,34 @@ async def test_receipts_that_do_not_come_are_asked_for_with_the_next_connection(
     await expect(receipts).not_to_contain_text("Not now")
 
 
+async def test_a_dialog_goes_with_its_card(page: Page) -> None:
+    """Whoever comes back to the view finds the card as it is."""
+    await page.evaluate("putUp()")
+    for opened in (
+        page.get_by_role("button", name="All receipts"),
+        page.get_by_role("listitem").get_by_role("button"),
+    ):
+        await opened.click()
+        await expect(page.get_by_role("dialog")).to_have_count(1)
+        await page.evaluate("card.remove(); settled()")
+        await page.evaluate("document.body.append(card); settled()")
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        await expect(page.locator("dc-meter-dialog")).to_have_count(0)
+
+
+async def test_all_receipts_are_there_once_wherever_the_card_is_moved_to(
+    page: Page,
+) -> None:
+    await page.evaluate("putUp({ receipts: 1 })")
+    await page.get_by_role("button", name="All receipts").click()
+    history = page.locator("dc-meter-history")
+    await expect(history.get_by_role("listitem")).to_have_count(1)
+    await history.evaluate(
+        "async history => { history.parentNode.append(history); await settled(); }"
+    )
+    assert len(await asked(page, "dc_meter/receipts")) == 2
+
+
 async def test_a_session_is_never_that_of_the_meter_chosen_before(page: Page) -> None:
     """What the earlier subscription still sends is nobody's."""
     await page.evaluate("""async () => {
