@@ -202,6 +202,18 @@ class Account:
         return signed or self.session.request.identification_data
 
     @property
+    def tariff_text(self) -> str:
+        """The tariff text that is signed, or else was asked for."""
+        signed = None if self.judgement is None else self.judgement.tariff_text
+        return signed or self.session.request.tariff_text
+
+    @property
+    def charge_point_id(self) -> str:
+        """The charge point by what is signed or else was asked for; empty when neither says."""
+        signed = None if self.judgement is None else self.judgement.charge_point_id
+        return signed or self.session.request.evse_id
+
+    @property
     def covers(self) -> tuple[Covered, ...]:
         """What the signatures speak for."""
         if self.judgement is None:

@@ -160,6 +160,7 @@ async def receipts(
 ) -> None:
     """Answer with a page of a meter's receipts, newest first, each as stop has answered.
 
+    ``user`` and ``tariff_text`` are those that exports name: what is signed comes first.
     ``cursor`` of the answer asks for the page that follows; null when there is none.
     """
     if (asked := _device_and_entry(hass, connection, message)) is None:
@@ -178,7 +179,14 @@ async def receipts(
     connection.send_result(
         message["id"],
         {
-            "receipts": [account_data(account) for account in found.accounts],
+            "receipts": [
+                {
+                    **account_data(account),
+                    "user": account.user,
+                    "tariff_text": account.tariff_text,
+                }
+                for account in found.accounts
+            ],
             "cursor": found.before,
         },
     )

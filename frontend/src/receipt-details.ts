@@ -46,7 +46,7 @@ export class ReceiptDetails extends LitElement {
 
   private facts(): TemplateResult[] {
     const { hass, name, say } = this.voice;
-    const { session, transaction_id, verdict } = this.receipt;
+    const { session, tariff_text, transaction_id, verdict } = this.receipt;
     const { begin, end } = timesOf(this.receipt);
     const facts: [string, unknown][] = [
       [say("energy"), energy(session.energy_import_wh, hass)],
@@ -64,7 +64,7 @@ export class ReceiptDetails extends LitElement {
       [say("end"), dateTime(end, hass, true)],
       [say("duration"), begin && end ? duration(Date.parse(end) - Date.parse(begin)) : ""],
       [say("user"), userOf(this.receipt)],
-      [say("tariff_text"), session.tariff_text],
+      [say("tariff_text"), tariff_text],
       [say("charge_point"), session.evse_id],
       [say("meter"), session.meter],
       [say("transaction"), transaction_id],

@@ -7,8 +7,7 @@ import { worthOf } from "./verdict";
 import type { Voice } from "./words";
 
 /** Who charged, by the first of their names that is given. */
-export const userOf = ({ session }: Receipt): string =>
-  session.identification_data || session.client_id;
+export const userOf = ({ user, session }: Receipt): string => user || session.client_id;
 
 /** Begin and end by the first clock that knows both, as on paper: what is signed comes first. */
 export function timesOf({ session, verdict }: Receipt): {

@@ -58,6 +58,8 @@ export const sampleSteps = (now: number): Step[] =>
 
 const sampleReceipt = (ended: number, energy: number, cost: number): Receipt => ({
   transaction_id: "",
+  user: "",
+  tariff_text: "",
   verdict: {
     verdict: "valid",
     reason: "genuine",

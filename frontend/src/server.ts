@@ -57,8 +57,15 @@ export interface Verdict {
   key_fingerprint: string | null;
 }
 
-/** A finished session, as stop has answered. */
-export interface Receipt {
+/** A finished session. */
+export interface Receipt extends Stopped {
+  /** By what is signed or else was asked for; empty when nobody was named. */
+  user: string;
+  tariff_text: string;
+}
+
+/** A finished session, as stop answers. */
+export interface Stopped {
   transaction_id: string;
   signed_meter_value?: SignedValue;
   start_signed_meter_value?: SignedValue;
@@ -138,7 +145,7 @@ export async function stop(
   hass: Hass,
   deviceId: string,
   transactionId: string | undefined,
-): Promise<Receipt> {
+): Promise<Stopped> {
   const { response } = await hass.callService(
     DOMAIN,
     "stop_transaction",
@@ -147,7 +154,7 @@ export async function stop(
     false,
     true,
   );
-  return response as Receipt;
+  return response as Stopped;
 }
 
 /** Make a file of one receipt, or of all of a meter, and let the browser fetch it. */

@@ -241,6 +241,27 @@ async def test_all_receipts_are_there_once_wherever_the_card_is_moved_to(
     assert len(await asked(page, "dc_meter/receipts")) == 2
 
 
+async def test_a_receipt_names_whom_its_signature_names(page: Page) -> None:
+    """Also where nobody here was told who charges; the tariff text likewise."""
+    await page.evaluate("""
+        answers["dc_meter/receipts"] = () => ({
+            receipts: [
+                receipt(1, { user: "Ada", tariff_text: "0,39 EUR/kWh" }),
+                receipt(2, { session: { client_id: "Grace" } }),
+            ],
+            cursor: null,
+        });
+        putUp();
+    """)
+    rows = page.get_by_role("listitem")
+    await expect(rows.first).to_contain_text("Not signed · Ada")
+    await expect(rows.last).to_contain_text("Not signed · Grace")
+    await rows.first.get_by_role("button").click()
+    details = page.locator("dc-meter-receipt")
+    await expect(details).to_contain_text("Ada")
+    await expect(details).to_contain_text("0,39 EUR/kWh")
+
+
 async def test_a_session_is_never_that_of_the_meter_chosen_before(page: Page) -> None:
     """What the earlier subscription still sends is nobody's."""
     await page.evaluate("""async () => {

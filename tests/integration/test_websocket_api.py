@@ -344,11 +344,42 @@ async def test_receipts_come_in_pages_newest_first(
         stopped.append(answer)
     device = device_of(hass, meter_entry)
     first = await ask(client, "receipts", device_id=device, limit=2)
-    assert first["receipts"] == [stopped[2], stopped[1]]
+    assert list(map(as_stopped, first["receipts"])) == [stopped[2], stopped[1]]
     last = await ask(
         client, "receipts", device_id=device, limit=2, cursor=first["cursor"]
     )
-    assert last == {"receipts": [stopped[0]], "cursor": None}
+    assert list(map(as_stopped, last["receipts"])) == [stopped[0]]
+    assert last["cursor"] is None
+
+
+def as_stopped(receipt: dict[str, Any]) -> dict[str, Any]:
+    """Return a receipt without what the card is told on top."""
+    return {k: v for k, v in receipt.items() if k not in ("user", "tariff_text")}
+
+
+async def test_a_receipt_names_whom_its_signature_names(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    admin: Connect,
+) -> None:
+    """Somebody else began the transaction, so nobody here was told who charges."""
+    await setup(iem_dcr_entry)
+    client = await admin()
+    await iem_dcr_entry.runtime_data.meter.begin(
+        TransactionRequest(
+            transaction_id="of somebody else",
+            identification_data=WHO,
+            tariff_text="0,39 EUR/kWh",
+        )
+    )
+    await iem_dcr_entry.runtime_data.coordinator.async_refresh()
+    await call(hass, iem_dcr_entry, "stop")
+    answer = await ask(client, "receipts", device_id=device_of(hass, iem_dcr_entry))
+    (receipt,) = answer["receipts"]
+    assert receipt["session"]["identification_data"] == ""
+    assert receipt["user"] == WHO
+    assert receipt["tariff_text"] == "0,39 EUR/kWh"
 
 
 @pytest.mark.parametrize("cursor", [2**63, 0, -1, 1.5, "1"])

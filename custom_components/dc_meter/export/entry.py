@@ -56,8 +56,6 @@ class Entry:
     @classmethod
     def of(cls, account: Account) -> Entry:
         """Tell what is known of a session."""
-        session, judged = account.session, account.judgement
-        request = session.request
         imported, exported = _registers(account)
         begins_at, ends_at, source = _times(account)
         return cls(
@@ -68,8 +66,8 @@ class Entry:
             imported=imported,
             exported=exported,
             user=account.user,
-            tariff_text=(judged and judged.tariff_text) or request.tariff_text,
-            charge_point_id=(judged and judged.charge_point_id) or request.evse_id,
+            tariff_text=account.tariff_text,
+            charge_point_id=account.charge_point_id,
         )
 
     @property
