@@ -29,7 +29,7 @@ export class Downloads extends LitElement {
             <button
               class="pill"
               aria-label=${say("download_as", { format: NAMES[format] })}
-              ?disabled=${this.busy !== undefined}
+              aria-disabled=${this.busy !== undefined}
               @click=${() => this.fetch(format)}
             >
               ${icon("download")}${NAMES[format]}
@@ -45,6 +45,8 @@ export class Downloads extends LitElement {
   }
 
   private async fetch(format: Format): Promise<void> {
+    // Not disabled in the browser's way, which takes the focus off.
+    if (this.busy) return;
     const { hass, say } = this.voice;
     this.busy = format;
     this.refused = this.said = "";

@@ -1,6 +1,6 @@
 // All receipts of a meter, a page at a time, however many there are.
 import { LitElement, css, html, nothing } from "lit";
-import { customElement, property, state } from "lit/decorators.js";
+import { customElement, property, queryAll, state } from "lit/decorators.js";
 import "./dialog";
 import "./downloads";
 import { reasonOf } from "./home-assistant";
@@ -20,6 +20,7 @@ export class History extends LitElement {
   @state() private cursor: number | null = null;
   @state() private busy = false;
   @state() private refused = "";
+  @queryAll(".row") private rows!: NodeListOf<HTMLElement>;
 
   protected override firstUpdated(): void {
     void this.more();
@@ -41,7 +42,7 @@ export class History extends LitElement {
           : nothing}
         ${this.cursor === null
           ? nothing
-          : html`<button class="pill more" ?disabled=${this.busy} @click=${this.more}>
+          : html`<button class="pill more" aria-disabled=${this.busy} @click=${this.more}>
               ${say("more_receipts")}
             </button>`}
         <div class="unseen" role="status">${this.busy ? say("loading") : ""}</div>
@@ -56,7 +57,10 @@ export class History extends LitElement {
   }
 
   private async more(): Promise<void> {
+    // Not disabled in the browser's way, which takes the focus off.
+    if (this.busy) return;
     const { hass } = this.voice;
+    const shown = this.receipts.length;
     this.busy = true;
     this.refused = "";
     try {
@@ -68,6 +72,10 @@ export class History extends LitElement {
     } finally {
       this.busy = false;
     }
+    // With the last of them the button goes.
+    const { activeElement } = this.renderRoot as ShadowRoot;
+    await this.updateComplete;
+    if (activeElement && !activeElement.isConnected) this.rows[shown]?.focus();
   }
 
   private closed(event: Event): void {

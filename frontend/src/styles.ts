@@ -43,9 +43,6 @@ export const styles = css`
     text-align: start;
     -webkit-tap-highlight-color: transparent;
   }
-  button:disabled {
-    cursor: default;
-  }
   :focus-visible {
     outline: 2px solid var(--primary-color);
     outline-offset: 2px;
@@ -78,14 +75,13 @@ export const styles = css`
     background: transparent;
   }
   @media (hover: hover) {
-    .pill:not(:disabled, [aria-disabled="true"]):hover {
+    .pill:not([aria-disabled="true"]):hover {
       background: var(--ha-color-fill-primary-normal-hover, rgba(var(--rgb-primary-color), 0.25));
     }
-    .pill.danger:not(:disabled, [aria-disabled="true"]):hover {
+    .pill.danger:not([aria-disabled="true"]):hover {
       background: var(--ha-color-fill-danger-normal-hover, rgba(var(--rgb-error-color), 0.25));
     }
   }
-  .pill:disabled,
   .pill[aria-disabled="true"] {
     cursor: default;
     color: var(--ha-color-on-disabled-normal, var(--disabled-text-color));

@@ -262,6 +262,57 @@ async def test_a_receipt_names_whom_its_signature_names(page: Page) -> None:
     await expect(details).to_contain_text("0,39 EUR/kWh")
 
 
+async def test_the_keyboard_stays_where_it_is_while_receipts_come(page: Page) -> None:
+    """After the last of them it is on the first of the new ones."""
+    await page.evaluate("""
+        answers["dc_meter/receipts"] = ({ cursor = 4 }) => ({
+            receipts: [receipt(cursor), receipt(cursor - 1)],
+            cursor: cursor > 2 ? cursor - 1 : null,
+        });
+        putUp();
+    """)
+    await page.get_by_role("button", name="All receipts").click()
+    more = page.get_by_role("button", name="Show more")
+    await more.focus()
+    await page.evaluate("""() => {
+        held["dc_meter/receipts"] = new Promise((resolve) => { window.come = resolve; });
+    }""")
+    before = len(await asked(page, "dc_meter/receipts"))
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Enter")
+    await expect(more).to_have_attribute("aria-disabled", "true")
+    await expect(more).to_be_focused()
+    await page.evaluate("come(); settled()")
+    await expect(more).to_be_focused()
+    assert len(await asked(page, "dc_meter/receipts")) == before + 1
+    await page.keyboard.press("Enter")
+    await expect(more).to_have_count(0)
+    rows = page.locator("dc-meter-history").get_by_role("listitem")
+    await expect(rows).to_have_count(6)
+    await expect(rows.nth(4).get_by_role("button")).to_be_focused()
+
+
+async def test_the_keyboard_stays_where_it_is_while_a_file_is_made(page: Page) -> None:
+    """A second press makes no second file."""
+    await page.evaluate(f"""
+        held["dc_meter.export_receipts"] =
+            new Promise((resolve) => {{ window.come = resolve; }});
+        refused["dc_meter.export_receipts"] = {NOT_NOW};
+        putUp();
+    """)
+    await page.get_by_role("button", name="All receipts").click()
+    pdf = page.get_by_role("button", name="Download as PDF")
+    await pdf.focus()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Enter")
+    await expect(pdf).to_have_attribute("aria-disabled", "true")
+    await expect(pdf).to_be_focused()
+    await page.evaluate("come(); settled()")
+    await expect(pdf).to_have_attribute("aria-disabled", "false")
+    await expect(pdf).to_be_focused()
+    assert len(await asked(page, "dc_meter.export_receipts")) == 1
+
+
 async def test_a_session_is_never_that_of_the_meter_chosen_before(page: Page) -> None:
     """What the earlier subscription still sends is nobody's."""
     await page.evaluate("""async () => {
