@@ -6,7 +6,7 @@ import type { Dialog } from "./dialog";
 import { type Config, RECEIPTS, checkConfig, configForm } from "./editor";
 import { UNKNOWN, duration, energy, money } from "./format";
 import "./history";
-import { type EntityState, type Hass, reasonOf } from "./home-assistant";
+import { type EntityState, type Hass, type Refusal, reasonOf } from "./home-assistant";
 import { icon } from "./icons";
 import { PowerHistory } from "./power-history";
 import "./receipt-details";
@@ -398,7 +398,10 @@ export class MeterCard extends LitElement {
     try {
       this.news = await work(meter);
     } catch (error) {
-      this.refused = await reasonOf(this.hass, error);
+      const reason = await reasonOf(this.hass, error);
+      // The transaction has ended all the same: the switch, going off, must not wipe that away.
+      if ((error as Refusal).translation_key === "no_receipt") this.news = reason;
+      else this.refused = reason;
     } finally {
       this.busy = undefined;
     }

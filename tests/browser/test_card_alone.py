@@ -329,6 +329,25 @@ async def test_a_session_is_never_that_of_the_meter_chosen_before(page: Page) ->
     await expect(page.locator(".head")).to_contain_text("Grace")
 
 
+async def test_a_stop_without_a_receipt_says_so_when_it_has_ended(page: Page) -> None:
+    """The switch that goes off with it takes no reason away."""
+    await page.evaluate("""async () => {
+        refused["dc_meter.stop_transaction"] = {
+            translation_domain: "dc_meter",
+            translation_key: "no_receipt",
+            translation_placeholders: { seconds: "60" },
+        };
+        await putUp();
+        await turn("on");
+    }""")
+    await page.get_by_role("button", name="Stop").click()
+    await page.locator("dc-meter-dialog").get_by_role("button", name="Stop").click()
+    said = page.get_by_text("did not hand out the receipt within 60 s")
+    await expect(said).to_be_visible()
+    await page.evaluate("turn('off')")
+    await expect(said).to_be_visible()
+
+
 async def dashboard(page: Page, *hidden: str, meters: int = 1) -> str:
     """Return the dashboard of meters of which these entities are hidden, as YAML has it."""
     views: str = await page.evaluate(
