@@ -72,8 +72,9 @@ export const receiptsStyles = css`
   }
   .row {
     display: flex;
+    flex-wrap: wrap;
     align-items: center;
-    gap: 12px;
+    gap: 4px 12px;
     box-sizing: border-box;
     inline-size: 100%;
     min-block-size: 56px;
@@ -90,7 +91,8 @@ export const receiptsStyles = css`
     min-inline-size: 0;
   }
   .row .what {
-    flex: 1;
+    /* In a narrow card the energy goes below. */
+    flex: 1 1 96px;
   }
   .row .what > * {
     overflow: hidden;
@@ -100,6 +102,7 @@ export const receiptsStyles = css`
   .row .much {
     align-items: flex-end;
     flex: none;
+    margin-inline-start: auto;
   }
   .row .secondary {
     font-size: var(--ha-font-size-s, 12px);

@@ -348,6 +348,14 @@ async def test_a_stop_without_a_receipt_says_so_when_it_has_ended(page: Page) ->
     await expect(said).to_be_visible()
 
 
+async def test_a_receipt_is_read_in_a_narrow_card(page: Page) -> None:
+    """Its date does not make room for its energy."""
+    await page.evaluate("document.body.style.width = '180px'; putUp()")
+    row = page.get_by_role("listitem")
+    assert await row.evaluate("row => row.scrollWidth <= row.clientWidth")
+    assert await row.locator(".when").evaluate("when => when.clientWidth") >= 90
+
+
 async def dashboard(page: Page, *hidden: str, meters: int = 1) -> str:
     """Return the dashboard of meters of which these entities are hidden, as YAML has it."""
     views: str = await page.evaluate(

@@ -278,8 +278,9 @@ contain-intrinsic-size: auto 56px;
 }
 .row {
 display: flex;
+flex-wrap: wrap;
 align-items: center;
-gap: 12px;
+gap: 4px 12px;
 box-sizing: border-box;
 inline-size: 100%;
 min-block-size: 56px;
@@ -296,7 +297,8 @@ flex-direction: column;
 min-inline-size: 0;
 }
 .row .what {
-flex: 1;
+/* In a narrow card the energy goes below. */
+flex: 1 1 96px;
 }
 .row .what > * {
 overflow: hidden;
@@ -306,6 +308,7 @@ white-space: nowrap;
 .row .much {
 align-items: flex-end;
 flex: none;
+margin-inline-start: auto;
 }
 .row .secondary {
 font-size: var(--ha-font-size-s, 12px);
