@@ -1,13 +1,17 @@
 """The frame of the benchmarks: what they hold numbers against, and what they write."""
 
 import json
+import os
 from pathlib import Path
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
 from benchmarks.cadence import missed, near_percent, shown_after_ms
+from benchmarks.home import cpu_s, thread_cpu_s
 from benchmarks.line_capacity import longest_s
 from benchmarks.result import Must, Result, percentile, table
 from benchmarks.wire import OURS, YAML, WatchedLine
@@ -93,6 +97,16 @@ def test_physics_counts_every_character_and_every_silence() -> None:
     line = WatchedLine([], baud_rate=9600)
     assert line.least_s(*OURS) == pytest.approx((78 + 4 * 3.5) * 10 / 9600)
     assert line.least_s(*YAML) == pytest.approx((93 + 10 * 3.5) * 10 / 9600)
+
+
+def test_cpu_time_is_told_finer_than_in_ticks() -> None:
+    """Of a process as it would tell itself, and of a thread nearly so."""
+    before = time.process_time()
+    told = cpu_s(os.getpid())
+    assert before <= told <= time.process_time()
+    # What a thread has taken is told as of the scheduler's last look at it.
+    told = thread_cpu_s(os.getpid(), threading.get_native_id())
+    assert 0 < told <= time.thread_time()
 
 
 def test_a_question_is_answered_in_json(tmp_path: Path) -> None:
