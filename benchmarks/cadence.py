@@ -97,10 +97,12 @@ async def ask(*, quick: bool) -> list[Result]:
     energies = [written[meter.entities["energy_import"]] for meter in meters]
     peer = yaml_written["sensor.yaml_1_energy_import"]
     shown = shown_after_ms(
-        alone.answered_at, [written[meters[0].entities[key]] for key in SHOWN]
+        [one.ended_at for one in alone.busy],
+        [written[meters[0].entities[key]] for key in SHOWN],
     )
     peer_shown = shown_after_ms(
-        theirs.answered_at, [yaml_written[entity_id] for entity_id in yamls]
+        [one.ended_at for one in theirs.busy],
+        [yaml_written[entity_id] for entity_id in yamls],
     )
     results = []
     for name, found in (

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import time
-from typing import Self, override
+from typing import NamedTuple, Self, override
 
 from pymodbus.pdu import ModbusPDU
 
@@ -44,6 +44,18 @@ class Traffic:
         )
 
 
+class Exchange(NamedTuple):
+    """A request and its answer, by this machine's monotonic clock."""
+
+    began_at: float
+    """When the request was heard."""
+
+    ended_at: float
+    """When the last byte of the answer was sent."""
+
+    registers: int
+
+
 class WatchedLine(SerialLine):
     """A serial line that counts."""
 
@@ -57,10 +69,8 @@ class WatchedLine(SerialLine):
     @override
     async def __aenter__(self) -> Self:
         """Open the line, with nothing counted."""
-        self.answered_at: list[float] = []
-        """When the last byte of each answer was sent, by this machine's monotonic clock."""
-        self.busy: list[tuple[float, float]] = []
-        """From when to when each request and its answer took the line, by the same clock."""
+        self.busy: list[Exchange] = []
+        """What took the line, in its order."""
         self._heard_at = 0.0
         return await super().__aenter__()
 
@@ -84,8 +94,8 @@ class WatchedLine(SerialLine):
         await super()._transmit(frame, note)
         if not sent_at:
             return
-        self.answered_at.append(sent_at)
-        self.busy.append((self._heard_at, sent_at))
+        registers = (len(frame) - ANSWER_BYTES) // 2
+        self.busy.append(Exchange(self._heard_at, sent_at, registers))
         took_s = sent_at - self._heard_at + self.silence_s
         self._count(bytes_=len(frame), took_s=took_s)
 
@@ -100,8 +110,8 @@ class WatchedLine(SerialLine):
     def busy_s(self, began_at: float, ended_at: float) -> float:
         """Return for how long the line was taken within this time, by the clock."""
         return sum(
-            max(0, min(end, ended_at) - max(begin, began_at))
-            for begin, end in self.busy
+            max(0, min(one.ended_at, ended_at) - max(one.began_at, began_at))
+            for one in self.busy
         )
 
     def bus_s(self, traffic: Traffic) -> float:

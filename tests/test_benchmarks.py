@@ -14,7 +14,8 @@ from benchmarks.cadence import missed, near_percent, shown_after_ms
 from benchmarks.home import cpu_s, thread_cpu_s
 from benchmarks.line_capacity import longest_s
 from benchmarks.result import Must, Result, percentile, table
-from benchmarks.wire import OURS, YAML, WatchedLine
+from benchmarks.start_stop import ARRIVES_S, poll_s
+from benchmarks.wire import OURS, RECEIPT, YAML, Exchange, WatchedLine
 
 ROOT = Path(__file__).parent.parent
 
@@ -90,6 +91,35 @@ def test_a_state_belongs_to_the_answer_before_it() -> None:
     """The last state written for it counts, and an answer that shows nothing does not."""
     shown = shown_after_ms([1.0, 1.1, 2.1], [[1.102, 2.103], [1.104]])
     assert shown == [pytest.approx(4), pytest.approx(3)]
+
+
+@pytest.mark.parametrize(
+    ("called_at", "rest_s"),
+    [
+        (1.00 - 2 * ARRIVES_S, 0),
+        (1.00 - ARRIVES_S / 2, 0.1),
+        (1.02, 0.08),
+        (1.04, 0.06),  # between the two requests, where the line is free
+        (1.09, 0.01),
+        (1.11, 0),
+    ],
+)
+def test_a_call_waits_for_no_more_than_the_poll_it_came_upon(
+    called_at: float, rest_s: float
+) -> None:
+    """Not for the snapshot it makes, nor for what is polled after it."""
+    busy = [
+        Exchange(began_at, began_at + took_s, registers)
+        for began_at, took_s, registers in (
+            (1.00, 0.03, OURS[0]),
+            (1.05, 0.05, OURS[1]),
+            (1.11, 0.03, RECEIPT[0]),
+            (1.15, 0.27, RECEIPT[1]),
+            (1.50, 0.03, OURS[0]),
+            (1.55, 0.05, OURS[1]),
+        )
+    ]
+    assert poll_s(busy, called_at) == pytest.approx(rest_s)
 
 
 def test_physics_counts_every_character_and_every_silence() -> None:
