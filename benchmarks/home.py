@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 import tempfile
 import time
@@ -192,11 +193,12 @@ VALUES = (
 
 
 def modbus_yaml(lines: Iterable[WatchedLine]) -> Yaml:
-    """Return the sensors of the modbus integration that read the same of the meter on each line."""
+    """Return the sensors of the modbus integration that read the same of each meter of these lines."""
+    numbers = count(1)
     return {
         "modbus": [
             {
-                "name": f"line_{number}",
+                "name": f"line_{line_number}",
                 "type": "serial",
                 "method": "rtu",
                 "port": line.path,
@@ -208,7 +210,7 @@ def modbus_yaml(lines: Iterable[WatchedLine]) -> Yaml:
                     {
                         "name": f"yaml_{number}_{name}",
                         "unique_id": f"yaml_{number}_{name}",
-                        "slave": line.meters[0].address,
+                        "slave": meter.address,
                         "address": address,
                         "input_type": "input",
                         "data_type": kind,
@@ -222,10 +224,11 @@ def modbus_yaml(lines: Iterable[WatchedLine]) -> Yaml:
                         else "measurement",
                     }
                     | ({"swap": "word"} if kind == "int32" else {})
+                    for meter, number in zip(line.meters, numbers, strict=False)
                     for name, address, kind, factor, unit, device_class in VALUES
                 ],
             }
-            for number, line in enumerate(lines, 1)
+            for line_number, line in enumerate(lines, 1)
         ]
     }
 

@@ -22,7 +22,10 @@ OURS = (6, 20)
 YAML = (2, 2, 2, 4, 4)
 """The same five values, one request each."""
 
-RECEIPT = (6, 77 + 48)
+WHOLE = 77
+"""Registers that are read in place of the energies every five minutes."""
+
+RECEIPT = (6, WHOLE + 48)
 """Registers for a snapshot of a DCT1 that signs with 384 bits."""
 
 
