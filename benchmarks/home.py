@@ -22,6 +22,7 @@ from simulators.dct1 import SimulatedDct1
 from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
 from simulators.line import SerialLine
 
+from .disk import disk
 from .wire import WatchedLine
 
 PROBE = "bench_probe"
@@ -165,7 +166,7 @@ def thread_cpu_s(pid: int, tid: int) -> float:
 @asynccontextmanager
 async def home(given: Yaml | None = None) -> AsyncIterator[Home]:
     """Start a Home Assistant; it is gone without a trace afterwards."""
-    with tempfile.TemporaryDirectory(prefix="dc-meter-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="dc-meter-bench-", dir=disk()) as folder:
         async with (
             aiohttp.ClientSession() as http,
             Home(

@@ -5,11 +5,13 @@ import os
 from pathlib import Path
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
 import pytest
 
+from benchmarks import __main__ as main, disk
 from benchmarks.cadence import missed, near_percent, shown_after_ms
 from benchmarks.home import cpu_s, thread_cpu_s
 from benchmarks.line_capacity import longest_s
@@ -158,3 +160,59 @@ def test_a_question_is_answered_in_json(tmp_path: Path) -> None:
         assert result["ok"] is (result["value"] <= 2)
         assert result["name"] in done.stdout
     assert done.returncode == (0 if all(result["ok"] for result in results) else 1)
+
+
+async def test_what_fails_loses_no_other_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nor does what comes after it, should it never end."""
+    file = tmp_path / "results.json"
+    kept: list[object] = []
+
+    async def fails(*, quick: bool) -> list[Result]:
+        raise ValueError("no meter")
+
+    async def answers(*, quick: bool) -> list[Result]:
+        kept.append(json.loads(file.read_text()))
+        return [Result.of("n", [1], "ms")]
+
+    questions = {"first": answers, "second": fails, "third": answers}
+    monkeypatch.setattr(main, "QUESTIONS", questions)
+    report = main.Report(quick=True, file=file)
+    report.write()
+    await main.ask(questions, report)
+    written = json.loads(file.read_text())
+    assert [len(one["results"]) for one in (*kept, written)] == [0, 1, 2]
+    assert written["failed"] == {"second": "ValueError('no meter')"}
+    assert not report.ok
+
+
+def test_a_file_that_cannot_be_written_is_told_at_once(tmp_path: Path) -> None:
+    """Not after two hours."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--json", tmp_path / "none" / "file"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "No such file" in done.stderr
+
+
+def test_what_waits_for_the_disk_is_not_measured_in_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where temporary files are kept in memory, another folder is taken."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    kinds = {tmp_path: "ext4"}
+    monkeypatch.setattr(disk, "file_system", lambda folder: kinds.get(folder, "ext4"))
+    assert disk.disk() == tmp_path
+    kinds[tmp_path] = "tmpfs"
+    assert disk.disk() != tmp_path
+
+
+def test_what_a_folder_lies_on_is_known() -> None:
+    """By what the kernel says is mounted."""
+    assert disk.file_system(Path("/proc")) == "proc"
