@@ -12,7 +12,7 @@ SETTLE_S = 5
 
 async def ask(*, quick: bool) -> list[Result]:
     """Read the same meter both ways at once, each on a line of its own; count on the lines."""
-    runs, run_s = (3, 15) if quick else (5, 30)
+    runs, run_s = (3, 10) if quick else (5, 30)
     async with AsyncExitStack() as stack:
         line, theirs = lines = [
             await stack.enter_async_context(WatchedLine([dct1()], baud_rate=9600))
