@@ -1,15 +1,17 @@
 """What a meter costs the processor, as against Home Assistant's own sensors."""
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from itertools import pairwise
 from statistics import median
 import time
 from typing import Any
 
 from .home import Home, bare_yaml, dct1, home, iem_dcr, modbus_yaml, rest_yaml
 from .result import Must, Result
-from .wire import WatchedLine
+from .wire import Exchange, WatchedLine
 
 METERS = 4
 SPARING = {"recording": "economical", "economy": {}}
@@ -18,6 +20,9 @@ SPARING = {"recording": "economical", "economy": {}}
 SETTLE_S = 30
 """What Home Assistant does after its start is done by then."""
 
+PAUSE_S = 0.3
+"""Between two readings, and not within one."""
+
 
 def readings_per_s(seen: dict[str, Any]) -> float:
     """Return how often a meter was read, of those that were watched."""
@@ -25,11 +30,33 @@ def readings_per_s(seen: dict[str, Any]) -> float:
     return float(sum(map(len, written)) / len(written) / (ended - began))
 
 
+def spread_s(lines: Iterable[Sequence[Exchange]]) -> float:
+    """Return the shortest part of a second within which the last reading of each line began."""
+    phases = sorted(
+        max(
+            after.began_at
+            for before, after in pairwise(busy)
+            if after.began_at - before.ended_at > PAUSE_S
+        )
+        % 1
+        for busy in lines
+    )
+    return 1 - max(
+        after - before for before, after in pairwise((*phases, phases[0] + 1))
+    )
+
+
 async def ask(*, quick: bool) -> list[Result]:
+    """Measure with four meters each, and with one, which no other can be read along with."""
+    several = await measure(METERS, quick=quick)
+    return several if quick else [*several, *await measure(1, quick=quick)]
+
+
+async def measure(meters: int, *, quick: bool) -> list[Result]:
     """Run nine at once: one without meters, four of each kind; subtract what the first takes."""
     runs, run_s = (3, 15) if quick else (5, 30)
     async with AsyncExitStack() as stack:
-        numbers = range(1, METERS + 1)
+        numbers = range(1, meters + 1)
         lines, sparing_lines, yaml_lines, bare_lines = [
             [
                 await stack.enter_async_context(
@@ -100,13 +127,20 @@ async def ask(*, quick: bool) -> list[Result]:
             for ours, _, *others in (dct1_homes, iem_dcr_homes)
             for one in (ours, *others)
         }
+        spread, yaml_spread = (
+            spread_s(line.busy for line in one) for one in (lines, yaml_lines)
+        )
 
     def per_meter(one: Home, which: int) -> list[float]:
         """Return the milliseconds of a second, without those of who has no meters."""
         return [
-            (took[which] - idle[which]) / METERS / run_s * 1000
+            (took[which] - idle[which]) / meters / run_s * 1000
             for took, idle in zip(spent[one.pid], spent[empty.pid], strict=True)
         ]
+
+    def per_reading(one: Home) -> list[float]:
+        """Return the milliseconds of a reading."""
+        return [ms / readings[one.pid] for ms in per_meter(one, 0)]
 
     def compared(name: str, its_homes: list[Home], share: float) -> list[Result]:
         """Return the whole with what it must be, the event loop's share, and the least to be had."""
@@ -126,6 +160,13 @@ async def ask(*, quick: bool) -> list[Result]:
             )
         ] + [
             Result.of(
+                name.format("CPU of a reading"),
+                per_reading(ours),
+                "ms",
+                peer=per_reading(theirs),
+                limit=median(per_reading(bare)),
+            ),
+            Result.of(
                 name.format("CPU, recording economically,"),
                 per_meter(sparing, 0),
                 "ms/s",
@@ -142,10 +183,25 @@ async def ask(*, quick: bool) -> list[Result]:
             ),
         ]
 
+    how = ", alone" if meters == 1 else f", one of {meters}"
     return [
-        *compared("{} per DCT1 (five Modbus sensors in YAML)", dct1_homes, 0.6),
+        *compared(f"{{}} per DCT1{how} (five Modbus sensors in YAML)", dct1_homes, 0.6),
         *compared(
-            "{} per IEM-DCR (five rest sensors on one resource)", iem_dcr_homes, 0.7
+            f"{{}} per IEM-DCR{how} (five rest sensors on one resource)",
+            iem_dcr_homes,
+            0.7,
+        ),
+        *(
+            []
+            if meters == 1
+            else [
+                Result.of(
+                    f"part of a second in which the readings of {meters} DCT1 begin",
+                    [spread],
+                    "s",
+                    peer=[yaml_spread],
+                )
+            ]
         ),
         Result.of(
             "CPU of a Home Assistant without meters",
@@ -153,6 +209,6 @@ async def ask(*, quick: bool) -> list[Result]:
             "ms/s",
         ),
         Result.of(
-            f"simulators of {8 * METERS} meters: share of one core", simulators, "%"
+            f"simulators of {8 * meters} meters: share of one core", simulators, "%"
         ),
     ]

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks import __main__ as main, disk
 from benchmarks.cadence import missed, near_percent, shown_after_ms
+from benchmarks.cpu import spread_s
 from benchmarks.home import cpu_s, thread_cpu_s
 from benchmarks.line_capacity import longest_s
 from benchmarks.result import Must, Result, percentile, table
@@ -122,6 +123,25 @@ def test_a_call_waits_for_no_more_than_the_poll_it_came_upon(
         )
     ]
     assert poll_s(busy, called_at) == pytest.approx(rest_s)
+
+
+@pytest.mark.parametrize(
+    ("began_at", "spread"),
+    [([7.3], 0), ([7.3, 8.3, 7.4], 0.1), ([7.9, 8.1], 0.2), ([7.1, 7.5, 7.9], 0.6)],
+)
+def test_readings_at_one_time_are_told_from_those_spread(
+    began_at: list[float], spread: float
+) -> None:
+    """A second has no end: what begins late in it is near to what begins early."""
+    lines = [
+        [
+            Exchange(at + since, at + since + 0.03, registers)
+            for at in (first - 1.2, first)
+            for since, registers in ((0, OURS[0]), (0.05, OURS[1]))
+        ]
+        for first in began_at
+    ]
+    assert spread_s(lines) == pytest.approx(spread)
 
 
 def test_physics_counts_every_character_and_every_silence() -> None:
