@@ -1,4 +1,4 @@
-"""By how many rows an hour of a meter makes the database grow."""
+"""By how many rows of states an hour of a meter makes the database grow."""
 
 import asyncio
 from contextlib import AsyncExitStack, closing
@@ -26,7 +26,10 @@ EACH_CHANGE = Must(bound=1, of="limit", each=True)
 
 
 def rows(where: Home, meter: Meter, since: float, until: float) -> int:
-    """Return how many rows the database has of a meter, written within this time."""
+    """Return how many states the database has of a meter, written within this time.
+
+    Statistics come every five minutes and every hour, whatever is read.
+    """
     path = where.folder / "home-assistant_v2.db"
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         ((count,),) = connection.execute(
