@@ -396,7 +396,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             )
             if outcome is None:
                 raise AlreadyRunningError
-        await data.coordinator.async_refresh()
+        data.coordinator.refresh_soon()
         return outcome_data(outcome)
 
     async def stop(call: ServiceCall) -> ServiceResponse:
@@ -407,7 +407,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             outcome = await data.sessions.stop(
                 call.data[ATTR_TRANSACTION_ID], call.context
             )
-        await data.coordinator.async_refresh()
+        data.coordinator.refresh_soon()
         answer = outcome_data(outcome)
         if user is not None and not user.is_admin:
             # Somebody else may have charged. Ids, which everybody sees, lead to every receipt.

@@ -100,6 +100,13 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         await self.registers.save()
 
     @callback
+    def refresh_soon(self) -> None:
+        """Read again, for which nobody has to wait: what began or ended is shown already."""
+        self.config_entry.async_create_background_task(
+            self.hass, self.async_refresh(), f"{self.name} - refresh"
+        )
+
+    @callback
     def show_exact(self) -> None:
         """Show what still waits to be shown, before it is too late for it."""
         self.exact = True

@@ -56,7 +56,7 @@ class DcMeterTransactionSwitch(DcMeterEntity, SwitchEntity):
                 self._context,
                 unless_running=True,
             )
-        await self.coordinator.async_refresh()
+        self.coordinator.refresh_soon()
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
@@ -64,4 +64,4 @@ class DcMeterTransactionSwitch(DcMeterEntity, SwitchEntity):
         # The meter is asked, for what is shown may be of before another command.
         with translated_errors(), suppress(NoTransactionError):
             await self.coordinator.sessions.stop(context=self._context)
-        await self.coordinator.async_refresh()
+        self.coordinator.refresh_soon()

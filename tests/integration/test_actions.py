@@ -66,6 +66,29 @@ async def call(
     return dict(response)
 
 
+async def test_an_answer_does_not_wait_for_a_reading(
+    hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup, line: SerialLine
+) -> None:
+    """What is read after a start and a stop is read when the caller has its answer."""
+    await setup(dct1_entry)
+    coordinator = dct1_entry.runtime_data.coordinator
+    coordinator.update_interval = None
+    await coordinator.async_refresh()  # no other comes by itself now
+    for action, shown in (("start", STATE_ON), ("stop", STATE_OFF)):
+        before = line.requests
+        await hass.services.async_call(
+            DOMAIN,
+            f"{action}_transaction",
+            {"device_id": device_of(hass, dct1_entry)},
+            blocking=True,
+            return_response=True,
+        )
+        assert line.requests == before + 2  # the snapshot
+        assert state_of(hass, dct1_entry, "transaction") == shown
+        await hass.async_block_till_done(wait_background_tasks=True)
+        assert line.requests == before + 4
+
+
 async def test_start_and_stop_answer_with_what_was_asked_and_signed(
     hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
 ) -> None:
