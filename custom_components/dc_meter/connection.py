@@ -103,10 +103,12 @@ def _turn(hass: HomeAssistant, endpoint: Hashable) -> Turn:
 
 
 def _dct1(hass: HomeAssistant, unit: ModbusUnit, settings: Mapping[str, Any]) -> Dct1:
+    params = modbus_params(settings)
     return Dct1(
         unit,
         low_side_sensing=settings[CONF_LOW_SIDE_SENSING],
-        turn=_turn(hass, modbus_params(settings).endpoint),
+        turn=_turn(hass, params.endpoint),
+        behind_gateway=isinstance(params, ModbusTcpParams),
     )
 
 

@@ -1086,6 +1086,66 @@ async def test_a_meter_that_its_gateway_does_not_reach_is_unreachable(
         await connection.close()
 
 
+@pytest.mark.usefixtures("socket_enabled")
+async def test_a_meter_that_is_gone_blinds_no_other_behind_its_gateway(
+    backend: type[ModbusConnection],
+) -> None:
+    """The gateway waits a second for it, and answers nobody else meanwhile."""
+    here = SimulatedDct1(address=1, serial_number="BY0000000001L", import_wh=446_540)
+    gone = SimulatedDct1(address=2, serial_number="BY0000000002L")
+    async with TcpGateway([here, gone], baud_rate=115200, timeout_s=1) as gateway:
+        connection = backend(ModbusTcpParams(host=gateway.host, port=gateway.port))
+        turn = Turn()
+        meter, neighbour = (
+            Dct1(connection.for_unit(address), turn=turn, behind_gateway=True)
+            for address in (1, 2)
+        )
+        await meter.identify()
+        await neighbour.identify()
+        gone.power_off()
+        for _ in range(3):
+            asking = asyncio.create_task(neighbour.read())
+            await asyncio.sleep(0.5)
+            assert (await meter.read()).energy_import_wh == 446_540
+            with pytest.raises(MeterUnreachableError):
+                await asking
+        await connection.close()
+
+
+@pytest.mark.usefixtures("socket_enabled")
+async def test_a_meter_that_is_gone_is_asked_now_and_then_behind_a_gateway(
+    backend: type[ModbusConnection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others would have to wait for it; it is read again with the first question it answers."""
+    monkeypatch.setattr(dct1, "GATEWAY_PAUSE_S", 0.3)
+    simulated = SimulatedDct1(import_wh=446_540)
+    async with TcpGateway([simulated], baud_rate=115200, timeout_s=0.2) as gateway:
+        connection = backend(ModbusTcpParams(host=gateway.host, port=gateway.port))
+        turn = Turn()
+        meter = Dct1(connection.for_unit(1), turn=turn, behind_gateway=True)
+        neighbour = Dct1(connection.for_unit(2), turn=turn, behind_gateway=True)
+        await meter.identify()
+        simulated.power_off()
+        with pytest.raises(MeterUnreachableError):
+            await meter.read()
+        simulated.power_on()
+        asked = gateway.requests
+        with pytest.raises(MeterUnreachableError, match="not asked again yet"):
+            await meter.read()
+        assert gateway.requests == asked
+        await asyncio.sleep(0.3)
+        assert (await meter.read()).energy_import_wh == 446_540
+
+        # With nobody else to wait for the gateway, it is asked each time.
+        await neighbour.close()
+        simulated.power_off()
+        with pytest.raises(MeterUnreachableError):
+            await meter.read()
+        simulated.power_on()
+        assert (await meter.read()).energy_import_wh == 446_540
+        await connection.close()
+
+
 @pytest.mark.parametrize(
     "code", [ExcCodes.GATEWAY_PATH_UNAVIABLE, ExcCodes.GATEWAY_NO_RESPONSE]
 )

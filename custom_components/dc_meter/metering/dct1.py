@@ -92,6 +92,14 @@ ENERGY_MAX_AGE_S = 10.0
 BLOCK_INTERVAL_S = 300.0
 """How often the whole block, with the cable resistance, is read in place of the energies."""
 
+GATEWAY_PATIENCE_S = 3.0
+"""A gateway that translates asks one meter at a time and says itself when none answers; whoever
+gives up before it does asks into the queue of the one before."""
+
+GATEWAY_PAUSE_S = 3.5
+"""So long a meter that is gone is left alone where others wait for the same gateway. With the second
+that most gateways wait for it, it is asked every five seconds."""
+
 RELINK_EVERY = 30
 """After the first of so many readings in vain the link is taken down. It may be up and lead nowhere; or
 the Modbus stack has half of a long answer, and takes short ones for the rest of it for seconds."""
@@ -163,18 +171,24 @@ class Dct1:
         *,
         low_side_sensing: bool = True,
         turn: Turn | None = None,
+        behind_gateway: bool = False,
     ) -> None:
         """Take the unit; nothing is sent before ``identify``.
 
         ``turn`` is held for each request, and for all of a reading, so that no timeout runs
         while another is under way. DCT1s of one line that share it do not time out behind a
-        slow neighbour.
+        slow neighbour. ``behind_gateway`` says that a gateway translates, as with Modbus TCP:
+        it has the line until it answers, whoever gave up before.
         """
         self._unit = unit
         self._low_side_sensing = low_side_sensing
         self._turn = turn or Turn()
         self._own_turn = Turn()
         """Had before the line's: a meter that is gone costs others one wait at a time."""
+
+        self._turn.speakers.add(self)
+        self._behind_gateway = behind_gateway
+        self._left_alone_until = 0.0
 
         self._identity: MeterIdentity | None = None
         self._scheme: SignatureScheme | None = None
@@ -258,6 +272,8 @@ class Dct1:
         long ago, and while it is not known which meter answers after the link was lost.
         Raises ``WrongMeterError`` and ``WordOrderError`` until a whole block clears that.
         """
+        if _now() < self._left_alone_until:
+            raise MeterUnreachableError(error="no answer, and not asked again yet")
         try:
             # While it is gone one try is enough: others on the line have to wait for it.
             live = await _insist(
@@ -270,6 +286,8 @@ class Dct1:
             self._doubt()
             self._lost_readings += 1
             self._relink_is_due |= self._lost_readings % RELINK_EVERY == 1
+            if self._shares_gateway:
+                self._left_alone_until = _now() + GATEWAY_PAUSE_S
             raise
         except UnexpectedAnswerError:
             self._energy_pace.forgive()
@@ -320,7 +338,8 @@ class Dct1:
         return {}
 
     async def close(self) -> None:
-        """End the reading of energies that may still wait for its answer."""
+        """Leave the line to others; end the reading of energies that may still wait for its answer."""
+        self._turn.speakers.discard(self)
         if self._energy_task is not None:
             self._energy_task.cancel()
             await asyncio.wait({self._energy_task})
@@ -352,8 +371,14 @@ class Dct1:
     def _whole_block(self) -> _Request:
         return _BLOCK if self._scheme is None else _signed_block(self._scheme)
 
+    @property
+    def _shares_gateway(self) -> bool:
+        return self._behind_gateway and len(self._turn.speakers) > 1
+
     async def _ask(self, request: _Request, timeout_s: float) -> list[int]:
         """Send one request. Raises ``MeterUnreachableError`` or ``UnexpectedAnswerError``."""
+        if self._shares_gateway:
+            timeout_s = max(timeout_s, GATEWAY_PATIENCE_S)
         async with self._own_turn, self._turn:
             if not self._unit.connected:
                 self._doubt()

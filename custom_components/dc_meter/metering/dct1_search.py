@@ -26,7 +26,7 @@ from modbus_connection import (
     ModbusUnit,
 )
 
-from .dct1 import LIVE_ADDRESS, LIVE_COUNT, Dct1
+from .dct1 import GATEWAY_PATIENCE_S, LIVE_ADDRESS, LIVE_COUNT, Dct1
 from .errors import MeterUnreachableError, UnexpectedAnswerError
 from .meter import MeterIdentity
 from .turn import Turn
@@ -48,10 +48,6 @@ ADAPTER_S = 0.02
 
 NETWORK_S = 0.1
 """What a gateway or a serial proxy in a local network adds."""
-
-GATEWAY_PATIENCE_S = 3.0
-"""A gateway that translates asks one meter at a time and says itself when none answers; whoever
-gives up before it does asks into the queue of the one before."""
 
 OPEN_TIMEOUT_S = 5.0
 """For opening the port or reaching the gateway."""
@@ -233,7 +229,7 @@ class Dct1Search:
                 return None
             identity = None
             if answer is _Answer.LIVE:
-                async with _dct1(unit, opened.turn) as meter:
+                async with _dct1(unit, line, opened.turn) as meter:
                     with suppress(MeterUnreachableError, UnexpectedAnswerError):
                         identity = await meter.identify()
         if identity is None:
@@ -256,8 +252,8 @@ class _LineLostError(Exception):
 
 
 @asynccontextmanager
-async def _dct1(unit: ModbusUnit, turn: Turn) -> AsyncIterator[Dct1]:
-    meter = Dct1(unit, turn=turn)
+async def _dct1(unit: ModbusUnit, line: Line, turn: Turn) -> AsyncIterator[Dct1]:
+    meter = Dct1(unit, turn=turn, behind_gateway=isinstance(line, ModbusTcpParams))
     try:
         yield meter
     finally:

@@ -12,6 +12,8 @@ class Turn:
         self._lock = asyncio.Lock()
         self._holder: asyncio.Task[object] | None = None
         self._depth = 0
+        self.speakers: set[object] = set()
+        """Who takes turns."""
 
     async def __aenter__(self) -> Self:
         """Wait for those who asked before, unless this task has the turn already."""
