@@ -690,6 +690,30 @@ async def test_a_cut_line_is_said_at_once_and_healed_at_once(
     assert (await bench.meter.read()).energy_import_wh == 446_540
 
 
+async def test_a_link_that_is_slow_to_open_leads_to_the_meter(connect: Connect) -> None:
+    """As a serial proxy in the network is; a retry of the set-up would begin with a link of its own."""
+    bench = await connect(SimulatedDct1(), baud_rate=9600)
+    bench.connection.for_unit(1).require_connect_delay(1.2)
+    await bench.meter.identify()
+
+
+async def test_meters_of_a_link_that_does_not_open_wait_for_it_together(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that is off does not hold up Home Assistant's start by seconds for each."""
+    monkeypatch.setattr(dct1, "OPEN_TIMEOUT_S", 0.5)
+    turn = Turn()
+    bench = await connect(SimulatedDct1(), turn=turn)
+    bench.connection.for_unit(1).require_connect_delay(1)
+    neighbour = Dct1(bench.connection.for_unit(2), turn=turn)
+    async with Stopwatch() as watch:
+        ends = await asyncio.gather(
+            bench.meter.identify(), neighbour.identify(), return_exceptions=True
+        )
+    assert [isinstance(end, MeterUnreachableError) for end in ends] == [True, True]
+    assert watch.took_s < 0.8
+
+
 async def test_nobody_at_the_address_is_found_out_in_a_second(connect: Connect) -> None:
     """Others on the line would have to wait for longer."""
     bench = await connect(SimulatedDct1(address=7))

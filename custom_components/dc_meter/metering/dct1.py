@@ -60,6 +60,9 @@ Others than DCT1s on the bus are waited for within it. The signed block of a met
 of 9600 baud busy for 0.27 s.
 """
 
+OPEN_TIMEOUT_S = 5.0
+"""For opening the port or reaching the gateway."""
+
 LINE_PATIENCE_S = 1.6
 """A reading waits so long for its turn: longer than 15 others take at 9600 baud, but not for whoever
 waits for a signature for seconds, while what was read before is shown as if it were fresh."""
@@ -237,7 +240,7 @@ class Dct1:
         Raises ``WordOrderError`` when its live voltage is not found in its block.
         """
         # Whether anyone is there is soon known; it must not cost the line seconds.
-        await self._read_live()
+        await self._read_live(tries=1 if await self._asked_in_vain() else 2)
         (signature_type,) = await self._read(_SIGNATURE_TYPE, BLOCK_TIMEOUT_S)
         if signature_type not in _SIGNATURE_TYPES:
             raise UnexpectedAnswerError(error=f"signature type {signature_type}")
@@ -375,10 +378,13 @@ class Dct1:
     def _shares_gateway(self) -> bool:
         return self._behind_gateway and len(self._turn.speakers) > 1
 
+    def _patience_s(self, timeout_s: float) -> float:
+        """Return how long to wait for an answer that the meter has so long for."""
+        return max(timeout_s, GATEWAY_PATIENCE_S) if self._shares_gateway else timeout_s
+
     async def _ask(self, request: _Request, timeout_s: float) -> list[int]:
         """Send one request. Raises ``MeterUnreachableError`` or ``UnexpectedAnswerError``."""
-        if self._shares_gateway:
-            timeout_s = max(timeout_s, GATEWAY_PATIENCE_S)
+        timeout_s = self._patience_s(timeout_s)
         async with self._own_turn, self._turn:
             if not self._unit.connected:
                 self._doubt()
@@ -413,6 +419,28 @@ class Dct1:
             )
         self._words[request.name] = words
         return words
+
+    async def _asked_in_vain(self) -> bool:
+        """Where the link is not up yet, have a request open it; tell whether that had no answer.
+
+        It can take longer than any answer; later it comes up beside the readings. Meters of a
+        line wait for it together. Raises ``MeterUnreachableError``.
+        """
+        if self._unit.connected:
+            return False
+        until = _now() + OPEN_TIMEOUT_S
+        async with self._turn_by(until), _asking(self._unit) as asked:
+            try:
+                async with asyncio.timeout_at(until):
+                    await until_open(self._unit, asked)
+            except TimeoutError as err:
+                self._errors.add("link")
+                raise MeterUnreachableError(
+                    error=f"no link within {OPEN_TIMEOUT_S:.0f} s"
+                ) from err
+            # Its answer is not to be taken for one to the next request.
+            await asyncio.wait({asked}, timeout=self._patience_s(LIVE_TIMEOUT_S))
+            return not asked.done() or asked.cancelled() or bool(asked.exception())
 
     async def _read(
         self, request: _Request, timeout_s: float, tries: int = 2
@@ -730,6 +758,23 @@ async def _insist[T](ask: Callable[[], Awaitable[T]], tries: int) -> T:
         return await ask()
     except LineBusyError as err:
         raise failure or err from err
+
+
+@asynccontextmanager
+async def _asking(unit: ModbusUnit) -> AsyncIterator[asyncio.Task[list[int]]]:
+    """Ask for the live values, whatever comes of it."""
+    asked = asyncio.create_task(unit.read_input_registers(LIVE_ADDRESS, LIVE_COUNT))
+    try:
+        yield asked
+    finally:
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+
+
+async def until_open(unit: ModbusUnit, asked: asyncio.Task[list[int]]) -> None:
+    """Wait for the link, which the first request opens in its own time."""
+    while not (unit.connected or asked.done()):
+        await asyncio.wait({asked}, timeout=0.01)
 
 
 def _fits(block: SignedBlock, live_voltage_v: Decimal) -> bool:

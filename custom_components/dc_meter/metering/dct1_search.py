@@ -26,7 +26,14 @@ from modbus_connection import (
     ModbusUnit,
 )
 
-from .dct1 import GATEWAY_PATIENCE_S, LIVE_ADDRESS, LIVE_COUNT, Dct1
+from .dct1 import (
+    GATEWAY_PATIENCE_S,
+    LIVE_ADDRESS,
+    LIVE_COUNT,
+    OPEN_TIMEOUT_S,
+    Dct1,
+    until_open,
+)
 from .errors import MeterUnreachableError, UnexpectedAnswerError
 from .meter import MeterIdentity
 from .turn import Turn
@@ -48,9 +55,6 @@ ADAPTER_S = 0.02
 
 NETWORK_S = 0.1
 """What a gateway or a serial proxy in a local network adds."""
-
-OPEN_TIMEOUT_S = 5.0
-"""For opening the port or reaching the gateway."""
 
 SLOWEST_BAUDRATE = 9600
 
@@ -288,10 +292,8 @@ async def _probe(unit: ModbusUnit, timeout_s: float, turn: Turn) -> _Answer:
 
 
 async def _opened(unit: ModbusUnit, reading: asyncio.Task[list[int]]) -> None:
-    """Wait for the link, which the first request opens in its own time."""
     try:
         async with asyncio.timeout(OPEN_TIMEOUT_S):
-            while not (unit.connected or reading.done()):
-                await asyncio.wait({reading}, timeout=0.01)
+            await until_open(unit, reading)
     except TimeoutError as err:
         raise _LineLostError(err) from err
