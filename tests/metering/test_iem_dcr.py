@@ -1101,12 +1101,30 @@ async def test_a_tariff_text_is_shown_until_the_next(
     assert (await meter.read()).tariff_text == "free today"
 
 
-async def test_a_tariff_text_nobody_set_is_unknown(make_meter: MakeMeter) -> None:
-    """The meter does not tell what it shows."""
+async def test_a_tariff_text_that_was_given_up_is_in_no_further_receipt(
+    meter: IemDcr, make_meter: MakeMeter
+) -> None:
+    """The next transaction would be charged at a price that nobody asks any more."""
+    await meter.set_tariff_text("0,79 EUR/kWh")
+    later = make_meter(tariff_text="")
+    await later.identify()
+    await later.set_up()
+    assert (await later.read()).tariff_text == ""
+    await later.begin(REQUEST)
+    assert signed_payload(await later.end())["TT"] == ""
+
+
+async def test_a_meter_that_keeps_its_tariff_text_is_told_once(
+    make_meter: MakeMeter, line: HttpLine
+) -> None:
+    """It does not tell what it shows: that is unknown then, and all else works."""
+    line.strike("POST tariff", answer(status=400))
     meter = make_meter(tariff_text="")
     await meter.identify()
     await meter.set_up()
-    assert (await meter.read()).tariff_text is None
+    for _ in range(3):
+        assert (await meter.read()).tariff_text is None
+    assert line.bodies("POST tariff") == [{"TT": ""}]
 
 
 @pytest.mark.parametrize(

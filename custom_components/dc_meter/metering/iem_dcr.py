@@ -160,6 +160,7 @@ class IemDcr:
         self._show_user_id = show_user_id
         self._tariff_text = tariff_text
         self._tariff_text_shown: str | None = None
+        self._tariff_text_told = False
         self._clock = _Clock(time_zone, clock_interval)
         self._identity: MeterIdentity | None = None
         self._charge_point_found: ChargePoint | None = None
@@ -374,6 +375,7 @@ class IemDcr:
             except StatusError as err:
                 await self._raise_refusal("a new tariff text", err)
             self._tariff_text = self._tariff_text_shown = text
+            self._tariff_text_told = True
 
     def notices(self) -> Mapping[Notice, Mapping[str, str]]:
         """Say when receipts carry another charge point than the configured one."""
@@ -445,8 +447,7 @@ class IemDcr:
         )
 
     def _tariff_text_is_due(self, live: LiveValue) -> bool:
-        is_missing = bool(self._tariff_text) and self._tariff_text_shown is None
-        return is_missing and not live.transaction_active
+        return not self._tariff_text_told and not live.transaction_active
 
     def _clock_is_due(self, live: LiveValue) -> bool:
         return not live.transaction_active and self._clock.is_due(
@@ -484,7 +485,7 @@ class IemDcr:
         if not found.is_set:
             # The meter was switched on since it was last told. (The open driver's test for
             # "empty" never holds, so it never sets up a second time.)
-            self._tariff_text_shown = None
+            self._tariff_text_shown, self._tariff_text_told = None, False
             try:
                 await self._insist(self._post_charge_point, retries=retries)
                 found = self._charge_point
@@ -522,8 +523,18 @@ class IemDcr:
             self._put_off(what, err)
 
     async def _show_tariff_text(self) -> None:
-        await self._nodes.set_tariff_text(self._tariff_text)
-        self._tariff_text_shown = self._tariff_text
+        """Show the text, also none: a price left behind would be signed into the next receipts."""
+        try:
+            await self._nodes.set_tariff_text(self._tariff_text)
+        except StatusError as err:
+            # Whether the meter takes an empty text is not known. One that does not is not told
+            # again and again, and what it shows stays unknown.
+            if self._tariff_text or err.is_refusal or err.status >= 500:
+                raise
+            _LOGGER.debug("The tariff text cannot be emptied: %s", err)
+        else:
+            self._tariff_text_shown = self._tariff_text
+        self._tariff_text_told = True
 
     async def _set_clock(self) -> None:
         moment = self._clock.now()
