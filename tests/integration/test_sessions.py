@@ -367,7 +367,7 @@ async def test_a_receipt_is_known_again_though_another_came_after_it(
     anna = {"identification_status": "ASSIGNED", "identification_data": "ANNA"}
     await call(hass, iem_dcr_entry, "start", transaction_id="A", **anna)
     await call(hass, iem_dcr_entry, "stop")
-    server.misanswer(fault="forged", node="GET transaction", count=2)
+    server.misanswer(fault="forged", node="GET transaction", count=3)
     car.set_power(10_000)
     for transaction_id in "BC":
         with pytest.raises(HomeAssistantError) as refused:

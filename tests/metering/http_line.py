@@ -53,9 +53,10 @@ def _cut(request: web.Request) -> web.StreamResponse:
 class HttpLine:
     """Passes requests on to ``target``, notes them, and lets planned faults strike."""
 
-    def __init__(self, target: str) -> None:
-        """Lead to the meter at ``target``."""
+    def __init__(self, target: str, *, hung_up_on: str | None = None) -> None:
+        """Lead to the meter at ``target``, which hangs up on paths that end so."""
         self._target = target
+        self._hung_up_on = hung_up_on
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self.asked: list[tuple[str, Any]] = []
         """What was asked, as ``POST gw`` and its body."""
@@ -90,6 +91,8 @@ class HttpLine:
         asked = f"{request.method} {request.path.rpartition('/')[2]}"
         sent = await request.read()
         self.asked.append((asked, json.loads(sent) if sent else None))
+        if self._hung_up_on and request.path.endswith(self._hung_up_on):
+            return _cut(request)
 
         async def forward() -> web.Response:
             async with self._session.request(

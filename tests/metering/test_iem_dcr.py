@@ -1442,9 +1442,50 @@ async def test_a_last_receipt_that_cannot_be_read_is_not_none(
     meter: IemDcr, line: HttpLine, fault: Fault, error: type[MeterError]
 ) -> None:
     """Not to know is another thing than to know of none."""
-    line.strike("GET transaction", fault, times=8)
+    for node in ("GET transaction", "GET receipt"):
+        line.strike(node, fault, times=16)
     with pytest.raises(error):
         await meter.last_receipt()
+
+
+async def test_one_place_of_the_last_receipt_is_enough(
+    make_meter: MakeMeter, line: HttpLine
+) -> None:
+    """The other is another firmware's; what a meter answers there is not known."""
+    line.strike("GET transaction", answer())
+    await make_meter().identify()
+    assert len(line.bodies("GET transaction")) == 1
+
+
+@pytest.mark.parametrize("firmware", ["v1", "v2"])
+async def test_a_node_that_hangs_up_hides_neither_meter_nor_receipt(
+    make_meter: MakeMeter, socket_enabled: None, firmware: Any
+) -> None:
+    """It is not known what firmware does with what is asked of another."""
+    simulated = SimulatedIemDcr(firmware=firmware)
+    other = {"v1": "v2", "v2": "v1"}[firmware]
+    async with (
+        IemDcrServer(simulated) as server,
+        HttpLine(server.url, hung_up_on=f"/{other}/ocmf/transaction") as line,
+    ):
+        meter = make_meter(url=line.url)
+        await meter.identify()
+        await meter.set_up()
+        assert await meter.last_receipt() is None
+        await meter.begin(REQUEST)
+        await meter.end()
+        assert await make_meter(url=line.url).identify()
+        assert await meter.last_receipt() is not None
+
+
+@pytest.mark.parametrize("nothing", ["", '""', "null", "{}\n"])
+async def test_nothing_in_json_is_no_receipt(
+    meter: IemDcr, line: HttpLine, nothing: str
+) -> None:
+    """And no answer that is not understood."""
+    for node in ("GET transaction", "GET receipt"):
+        line.strike(node, answer(nothing), times=2)
+    assert await meter.last_receipt() is None
 
 
 @pytest.mark.parametrize(

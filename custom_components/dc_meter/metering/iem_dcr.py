@@ -171,7 +171,7 @@ class IemDcr:
 
         self._upkeep: asyncio.Task[None] | None = None
         self._is_closed = False
-        self._transaction_nodes = [Node.TRANSACTION_V2, Node.TRANSACTION, Node.RECEIPT]
+        self._transaction_nodes = [Node.TRANSACTION, Node.TRANSACTION_V2, Node.RECEIPT]
         self._newest_signed: bytes | None = None
         """What the newest receipt seen was signed over."""
 
@@ -685,17 +685,29 @@ class IemDcr:
 
     async def _last_receipt(self) -> OcmfReceipt | None:
         failure: StatusError | UnreadableReceiptError | None = None
+        lost: MeterUnreachableError | None = None
+        is_there = is_found = False
         for node in self._transaction_nodes:
+            if is_found and node is not Node.RECEIPT:
+                continue
             try:
-                receipt = await self._insist(partial(self._genuine_receipt, node))
+                receipt = await self._insist(
+                    partial(self._genuine_receipt, node), retries=0 if lost else None
+                )
+            except MeterUnreachableError as err:
+                # This firmware may hang up on what it does not know.
+                lost = lost or err
+                continue
             except StatusError as err:
                 # Either this firmware has no such node or there was no transaction yet.
                 if not 400 <= err.status < 500 or err.status in _OF_OTHERS:
                     failure = err
+                is_there = True
                 continue
             except UnreadableReceiptError as err:
                 failure = failure or err
-                continue
+                receipt = None
+            is_there = is_found = True
             if receipt and receipt.spans_transaction:
                 self._transaction_nodes.remove(node)
                 self._transaction_nodes.insert(0, node)
@@ -703,6 +715,8 @@ class IemDcr:
                 return receipt
         if failure:
             raise failure
+        if lost and not is_there:
+            raise lost
         return None
 
     def _stays_unreadable(self, text: str) -> bool:

@@ -87,8 +87,11 @@ class Node(StrEnum):
     RECEIPT = "v1/ocmf/receipt"
     TRANSACTION = "v1/ocmf/transaction"
     TRANSACTION_V2 = "v2/ocmf/transaction"
-    """Where newer firmware has it."""
+    """Where newer firmware may have it instead."""
 
+
+_NOTHING = ("", '""', "null", "{}")
+"""What can stand for no receipt."""
 
 _RECEIPTS = (Node.RECEIPT, Node.TRANSACTION, Node.TRANSACTION_V2)
 
@@ -244,7 +247,7 @@ class Nodes:
         Raises ``UnreadableReceiptError`` for what has the parts of a receipt and is none.
         """
         text = await self._get(node)
-        if not text.strip():
+        if text.strip() in _NOTHING:
             return None
         try:
             with _understanding(node):
