@@ -721,6 +721,23 @@ async def test_a_slow_command_does_not_hold_up_the_polls(
     assert line.most_at_once == 2
 
 
+async def test_a_meter_that_is_slow_is_read_beside_its_commands(
+    meter: IemDcr, server: IemDcrServer
+) -> None:
+    """What a reading has waited for a command is not taken from the time of its answer."""
+    server.delay(seconds=0.3)
+    beginning = asyncio.create_task(meter.begin(REQUEST))
+    readings = 0
+    while not beginning.done():
+        async with Stopwatch() as watch:
+            await meter.read()
+        assert watch.took_s < 1
+        readings += 1
+        await asyncio.sleep(0.05)
+    await beginning
+    assert readings > 1
+
+
 @pytest.mark.parametrize("node", ["GET publickey", "POST tariff", "POST datetime"])
 async def test_what_hangs_beside_a_poll_does_not_hold_it_up(
     make_meter: MakeMeter, line: HttpLine, simulated: SimulatedIemDcr, node: str

@@ -44,7 +44,7 @@ EXPORT_REGISTER = "1-b:2.8.e"
 _TRANSACTION = "transaction_"
 
 LIVE_TIMEOUT_S = 0.4
-"""For the live values, waiting for their turn included."""
+"""For the live values, once they are asked for: a meter that is busy with a command is not lost."""
 
 LIVE_PATIENCE_S = 0.2
 """How long the live values wait for the exchange under way.
@@ -297,12 +297,10 @@ class Nodes:
         body: bytes | None = None,
     ) -> str:
         address, asked = self._address(node), f"{method} {node}"
-        async with self._turn(patience_s) as waited_s:
+        async with self._turn(patience_s):
             began = perf_counter()
             try:
-                status, answer = await self._request(
-                    method, address, timeout_s - waited_s, body
-                )
+                status, answer = await self._request(method, address, timeout_s, body)
             except aiohttp.InvalidURL as err:
                 raise InvalidAddressError(error=err) from err
             except aiohttp.ClientSSLError as err:  # of a certificate also a ValueError
@@ -327,20 +325,16 @@ class Nodes:
         return answer
 
     @asynccontextmanager
-    async def _turn(self, patience_s: float | None) -> AsyncIterator[float]:
-        """Wait for the exchange under way; yield how much of ``patience_s`` that took.
-
-        When it is used up, go without.
-        """
-        began, is_ours = perf_counter(), True
+    async def _turn(self, patience_s: float | None) -> AsyncIterator[None]:
+        """Wait for the exchange under way; not longer than ``patience_s``."""
+        is_ours = True
         try:
             async with asyncio.timeout(patience_s):
                 await self._one_at_a_time.acquire()
         except TimeoutError:
             is_ours = False
         try:
-            waited_s = perf_counter() - began
-            yield 0 if patience_s is None else min(waited_s, patience_s)
+            yield
         finally:
             if is_ours:
                 self._one_at_a_time.release()
