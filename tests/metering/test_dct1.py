@@ -797,6 +797,32 @@ async def test_a_link_that_leads_nowhere_is_made_anew(
     await bench.meter.read()
 
 
+async def test_a_link_that_leads_to_others_is_left_alone(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are gateways that take seconds until they serve the next client."""
+    monkeypatch.setattr(dct1, "RELINK_EVERY", 2)
+    turn = Turn()
+    here = SimulatedDct1(address=1, serial_number="BY0000000001L")
+    gone = SimulatedDct1(address=2, serial_number="BY0000000002L")
+    bench = await connect(here, gone, turn=turn)
+    neighbour = Dct1(bench.connection.for_unit(2), turn=turn)
+    await bench.meter.identify()
+    await neighbour.identify()
+    gone.power_off()
+    with patch.object(bench.connection, "disconnect") as disconnect:
+        for _ in range(4):
+            with pytest.raises(MeterUnreachableError):
+                await neighbour.read()
+            await bench.meter.read()
+        disconnect.assert_not_called()
+        here.power_off()
+        for _ in range(4):
+            with pytest.raises(MeterUnreachableError):
+                await neighbour.read()
+        disconnect.assert_called_once()
+
+
 async def test_half_a_long_answer_does_not_swallow_the_next_ones(
     connect: Connect,
 ) -> None:

@@ -211,6 +211,7 @@ class Dct1:
         self._block_due_at = 0.0
 
         self._lost_readings = self._garbled_readings = 0
+        self._in_vain_since = 0.0
         self._relink_is_due = False
         self._words: dict[str, list[int]] = {}
         self._durations_s: dict[str, float] = {}
@@ -277,16 +278,19 @@ class Dct1:
         """
         if _now() < self._left_alone_until:
             raise MeterUnreachableError(error="no answer, and not asked again yet")
+        began = _now()
         try:
             # While it is gone one try is enough: others on the line have to wait for it.
             live = await _insist(
-                partial(self._read_values, _now() + LINE_PATIENCE_S),
+                partial(self._read_values, began + LINE_PATIENCE_S),
                 1 if self._lost_readings else 2,
             )
         except LineBusyError:
             raise
         except MeterUnreachableError:
             self._doubt()
+            if not self._lost_readings:
+                self._in_vain_since = began
             self._lost_readings += 1
             self._relink_is_due |= self._lost_readings % RELINK_EVERY == 1
             if self._shares_gateway:
@@ -410,7 +414,8 @@ class Dct1:
             except ModbusError as err:
                 self._errors.add(type(err).__name__)
                 raise UnexpectedAnswerError(error=err) from err
-            self._durations_s[request.name] = _now() - began
+            self._turn.heard_at = _now()
+            self._durations_s[request.name] = self._turn.heard_at - began
         # pymodbus delivers an answer of any length.
         if len(words) != request.count:
             self._errors.add("length")
@@ -572,8 +577,12 @@ class Dct1:
         async with self._turn_by(turn_until):
             if self._relink_is_due:
                 self._relink_is_due = False
-                with suppress(ModbusError):
-                    await self._unit.disconnect()
+                if self._turn.heard_at > self._in_vain_since:
+                    # The link leads to others; next time they are to be heard anew.
+                    self._in_vain_since = _now()
+                else:
+                    with suppress(ModbusError):
+                        await self._unit.disconnect()
             live = await self._read_live(tries=1)
             if self._energy_task is not None:
                 if not self._energy_task.done():

@@ -15,6 +15,9 @@ class Turn:
         self.speakers: set[object] = set()
         """Who takes turns."""
 
+        self.heard_at = 0.0
+        """When a meter of the line last gave an answer, by the event loop's clock."""
+
     async def __aenter__(self) -> Self:
         """Wait for those who asked before, unless this task has the turn already."""
         if self._holder is not (task := asyncio.current_task()):
