@@ -381,11 +381,12 @@ class TcpGateway(Line):
         framer: Literal["socket", "rtu"] = "socket",
         port: int = 0,
         timeout_s: float = 1.0,
+        says_no: bool = True,
         baud_rate: int = 9600,
         parity: Parity = "N",
         stop_bits: Literal[1, 2] = 1,
     ) -> None:
-        """Lay the line; ``timeout_s`` is how long a Modbus TCP gateway waits for a meter."""
+        """Lay the line; a Modbus TCP gateway waits ``timeout_s`` for a meter, and may say no then."""
         super().__init__(
             meters, baud_rate=baud_rate, parity=parity, stop_bits=stop_bits
         )
@@ -393,6 +394,7 @@ class TcpGateway(Line):
         self.port = port
         self.framer = framer
         self._timeout_s = timeout_s
+        self._says_no = says_no
         self._mbap = FramerSocket(DecodePDU(True))
         self._rtu_master = FramerRTU(DecodePDU(False))
         self._conversations: set[asyncio.Task[None]] = set()
@@ -433,8 +435,11 @@ class TcpGateway(Line):
             pending += received
             while (request := decode(self._mbap, pending)) is not None:
                 pending = pending[6 + int.from_bytes(pending[4:6]) :]
-                if self._cut != "mute":
-                    send(self._mbap.buildFrame(await self._forward(request)))
+                if self._cut == "mute":
+                    continue
+                response = await self._forward(request)
+                if self._says_no or not response.isError():
+                    send(self._mbap.buildFrame(response))
 
     async def _forward(self, request: ModbusPDU) -> ModbusPDU:
         answer = bytearray()

@@ -12,6 +12,7 @@ from pymodbus.constants import ExcCodes
 import pytest
 
 from custom_components.dc_meter.metering import dct1_search
+from custom_components.dc_meter.metering.dct1 import Dct1
 from custom_components.dc_meter.metering.dct1_search import (
     Dct1Search,
     FoundDct1,
@@ -54,8 +55,14 @@ def serial(line: SerialLine, *baudrates: int) -> list[Line]:
 type Search = Callable[..., Dct1Search]
 
 
+@pytest.fixture
+def turn() -> Turn:
+    """Return whose turn it is on the line that is searched."""
+    return Turn()
+
+
 @pytest.fixture(name="search")
-def search_fixture(monkeypatch: pytest.MonkeyPatch) -> Search:
+def search_fixture(monkeypatch: pytest.MonkeyPatch, turn: Turn) -> Search:
     """Prepare a search of meters that are quick to answer."""
     monkeypatch.setattr(dct1_search, "ANSWER_S", 0.15)
 
@@ -68,7 +75,7 @@ def search_fixture(monkeypatch: pytest.MonkeyPatch) -> Search:
             yield connection.for_unit(address)
 
         try:
-            yield OpenLine(unit=unit, turn=Turn())
+            yield OpenLine(unit=unit, turn=turn)
         finally:
             await connection.close()
 
@@ -303,6 +310,28 @@ async def test_a_shared_line_is_left_half_the_time(search: Search) -> None:
         expected_s = searching.expected_s
         await searching.go_on(ignore)
         assert loop.time() - began >= expected_s
+
+
+@pytest.mark.usefixtures("socket_enabled")
+async def test_a_search_behind_a_silent_gateway_costs_nobody_a_reading(
+    search: Search, turn: Turn
+) -> None:
+    """One that does not say that nobody answers is waited for in vain, again and again."""
+    async with TcpGateway(
+        [SimulatedDct1()], baud_rate=115200, timeout_s=1.8, says_no=False
+    ) as gateway:
+        line = ModbusTcpParams(host=gateway.host, port=gateway.port)
+        connection = ModbusConnection(line)
+        meter = Dct1(connection.for_unit(1), turn=turn, behind_gateway=True)
+        await meter.identify()
+        searching = asyncio.create_task(
+            search([line], taken={1}, shared=True).go_on(ignore)
+        )
+        for _ in range(6):
+            await asyncio.sleep(0.8)
+            await meter.read()
+        searching.cancel()
+        await connection.close()
 
 
 async def test_a_cancelled_search_leaves_the_port(search: Search) -> None:

@@ -10,7 +10,12 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import product
@@ -28,8 +33,10 @@ from modbus_connection import (
 
 from .dct1 import (
     GATEWAY_PATIENCE_S,
+    LINE_PATIENCE_S,
     LIVE_ADDRESS,
     LIVE_COUNT,
+    LIVE_TIMEOUT_S,
     OPEN_TIMEOUT_S,
     Dct1,
     until_open,
@@ -55,6 +62,10 @@ ADAPTER_S = 0.02
 
 NETWORK_S = 0.1
 """What a gateway or a serial proxy in a local network adds."""
+
+SHARED_PATIENCE_S = LINE_PATIENCE_S - LIVE_TIMEOUT_S
+"""Of a gateway whose meters are read meanwhile: they wait no longer for their turn. It covers the
+second that most gateways wait; one that is not through by then makes the next reading wait for it."""
 
 SLOWEST_BAUDRATE = 9600
 
@@ -165,7 +176,7 @@ class Dct1Search:
     def expected_s(self) -> float:
         """How long the next stretch takes when nobody answers."""
         pauses = 2 if self.shared else 1
-        return pauses * sum(patience_s(line) for line, _ in self._due)
+        return pauses * sum(self._patience_s(line) for line, _ in self._due)
 
     async def go_on(self, progress: Callable[[float], None]) -> FoundDct1 | None:
         """Search until another meter is found; None at the end of a stretch.
@@ -181,10 +192,11 @@ class Dct1Search:
             line = self._due[0][0]
             try:
                 async with self.open_line(line) as opened:
-                    while self._due and self._due[0][0] == line and found is None:
-                        found = await self._ask(line, self._due[0][1], opened)
-                        self._due.popleft()
-                        progress(max(0.0, 1 - self.expected_s / total_s))
+                    with _speaking(opened):
+                        while self._due and self._due[0][0] == line and found is None:
+                            found = await self._ask(line, self._due[0][1], opened)
+                            self._due.popleft()
+                            progress(max(0.0, 1 - self.expected_s / total_s))
             except _LineLostError as err:
                 lost = err.cause
                 self._leave(line)
@@ -193,6 +205,13 @@ class Dct1Search:
         if not self._due:
             self._due, self._later = self._later, self._due
         return found
+
+    def _patience_s(self, line: Line) -> float:
+        return (
+            min(patience_s(line), SHARED_PATIENCE_S)
+            if self.shared
+            else patience_s(line)
+        )
 
     def _at(
         self, lines: Iterable[Line], addresses: Iterable[int]
@@ -222,14 +241,14 @@ class Dct1Search:
     ) -> FoundDct1 | None:
         """Find out who is at an address; return a meter that is news."""
         async with opened.unit(address) as unit:
-            answer = await _probe(unit, patience_s(line), opened.turn)
+            answer = await _probe(unit, self._patience_s(line), opened.turn)
             if answer is _Answer.GARBLED:
-                answer = await _probe(unit, patience_s(line), opened.turn)
+                answer = await _probe(unit, self._patience_s(line), opened.turn)
             if answer in (_Answer.GATEWAY, _Answer.EXCEPTION, _Answer.LIVE):
                 self._stay(line)
             if answer in (_Answer.SILENCE, _Answer.GATEWAY):
                 if self.shared:
-                    await asyncio.sleep(patience_s(line))
+                    await asyncio.sleep(self._patience_s(line))
                 return None
             identity = None
             if answer is _Answer.LIVE:
@@ -253,6 +272,16 @@ class _LineLostError(Exception):
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
         self.cause = cause
+
+
+@contextmanager
+def _speaking(opened: OpenLine) -> Iterator[None]:
+    """Let meters of the line know that they share it."""
+    opened.turn.speakers.add(opened)
+    try:
+        yield
+    finally:
+        opened.turn.speakers.discard(opened)
 
 
 @asynccontextmanager
