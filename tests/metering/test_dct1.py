@@ -30,6 +30,7 @@ from custom_components.dc_meter.metering.dct1 import (
 from custom_components.dc_meter.metering.dct1_block import ENERGY_LENGTH
 from custom_components.dc_meter.metering.ecdsa import DCT1_256_BIT, DCT1_384_BIT
 from custom_components.dc_meter.metering.errors import (
+    AdapterEchoesError,
     LineBusyError,
     MeterUnreachableError,
     UnexpectedAnswerError,
@@ -712,6 +713,34 @@ async def test_meters_of_a_link_that_does_not_open_wait_for_it_together(
         )
     assert [isinstance(end, MeterUnreachableError) for end in ends] == [True, True]
     assert watch.took_s < 0.8
+
+
+@pytest.mark.parametrize("backend", [TmodbusConnection])
+async def test_an_adapter_that_echoes_is_named(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Live values come past Home Assistant's Modbus stack, and nothing tells why no more does."""
+    monkeypatch.setattr(dct1, "BLOCK_TIMEOUT_S", 0.3)
+    bench = await connect(SimulatedDct1())
+    bench.line.echo(count=FOREVER)
+    with pytest.raises(AdapterEchoesError):
+        await bench.meter.identify()
+
+
+async def test_a_meter_that_is_lost_while_it_says_how_it_signs_blames_no_adapter(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gives no live values either."""
+    monkeypatch.setattr(dct1, "BLOCK_TIMEOUT_S", 0.3)
+    simulated = SimulatedDct1()
+    bench = await connect(simulated)
+    identifying = asyncio.create_task(bench.meter.identify())
+    while "live" not in bench.meter.diagnostics()["words"]:
+        await asyncio.sleep(0)
+    simulated.power_off()
+    with pytest.raises(MeterUnreachableError) as raised:
+        await identifying
+    assert not isinstance(raised.value, AdapterEchoesError)
 
 
 async def test_nobody_at_the_address_is_found_out_in_a_second(connect: Connect) -> None:

@@ -33,6 +33,7 @@ from .ecdsa import (
     verify,
 )
 from .errors import (
+    AdapterEchoesError,
     LineBusyError,
     MeterUnreachableError,
     UnexpectedAnswerError,
@@ -238,11 +239,12 @@ class Dct1:
     async def identify(self) -> MeterIdentity:
         """Learn who the meter is, how it signs and in which word order it writes.
 
-        Raises ``WordOrderError`` when its live voltage is not found in its block.
+        Raises ``WordOrderError`` when its live voltage is not found in its block, and
+        ``AdapterEchoesError`` where that is likely what keeps it from being read.
         """
         # Whether anyone is there is soon known; it must not cost the line seconds.
         await self._read_live(tries=1 if await self._asked_in_vain() else 2)
-        (signature_type,) = await self._read(_SIGNATURE_TYPE, BLOCK_TIMEOUT_S)
+        signature_type = await self._read_signature_type()
         if signature_type not in _SIGNATURE_TYPES:
             raise UnexpectedAnswerError(error=f"signature type {signature_type}")
         scheme = self._scheme = _SIGNATURE_TYPES[signature_type]
@@ -464,6 +466,22 @@ class Dct1:
             current_a=Decimal(sign * current_ma).scaleb(-3),
             power_w=Decimal(sign * power_dw).scaleb(-1),
         )
+
+    async def _read_signature_type(self) -> int:
+        """Read how the meter signs.
+
+        Its answer is shorter than the request: where an adapter echoes that, the Modbus stack
+        waits for the rest. Raises ``AdapterEchoesError`` where the meter is there all the same.
+        """
+        try:
+            (signature_type,) = await self._read(_SIGNATURE_TYPE, BLOCK_TIMEOUT_S)
+        except MeterUnreachableError as err:
+            if self._behind_gateway or not isinstance(err.__cause__, TimeoutError):
+                raise
+            with suppress(UnexpectedAnswerError):  # the rest of what was waited for
+                await self._read_live()
+            raise AdapterEchoesError(error=err.details["error"]) from err
+        return signature_type
 
     async def _read_public_key(self, scheme: SignatureScheme) -> PublicKey:
         padded = _bytes(await self._read(_public_key(scheme), BLOCK_TIMEOUT_S))

@@ -44,6 +44,16 @@ class LineBusyError(MeterUnreachableError):
     """Not asked: whoever has the line keeps it for too long. It says nothing of the meter."""
 
 
+class AdapterEchoesError(MeterUnreachableError):
+    """Short requests are not answered and others are: likely their echo is taken for the answer."""
+
+    key = "adapter_echoes"
+    message = (
+        "The meter gives its live values and nothing else; the adapter may send back what is"
+        " sent to it: {error}"
+    )
+
+
 class UnexpectedAnswerError(MeterError):
     """An answer came, and it is not one this meter is known to give."""
 
