@@ -1022,6 +1022,31 @@ async def test_a_clock_that_went_wrong_is_shown_and_set_right(
     assert (await meter.read()).clock_offset_s == 0
 
 
+@pytest.mark.parametrize(
+    "time",
+    [
+        "0000-00-00T00:00:00,000+0000 U",
+        "0001-01-01T00:00:00,000+0200 S",
+        "9999-12-31T23:59:59,000-0200 S",
+    ],
+)
+async def test_a_meter_without_a_date_is_read_and_given_the_time(
+    make_meter: MakeMeter, line: HttpLine, simulated: SimulatedIemDcr, time: str
+) -> None:
+    """As one whose clock was never set may be."""
+    told = metervalue(simulated, TM=time)
+    line.strike("GET metervalue", answer(told), times=3)
+    meter = make_meter()
+    await meter.identify()
+    await meter.set_up()
+    reading = await meter.read()
+    assert reading.energy_import_wh == 446_540
+    assert (reading.meter_time, reading.clock_offset_s) == (None, None)
+    assert reading.clock_state is ClockState.UNSYNCHRONIZED
+    assert line.bodies("POST gw")
+    assert (await meter.read()).clock_offset_s in (-1, 0, 1)
+
+
 async def test_a_meter_that_keeps_its_own_time_is_told_less_and_less_often(
     meter: IemDcr,
     line: HttpLine,

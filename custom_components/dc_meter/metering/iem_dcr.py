@@ -770,8 +770,11 @@ class _Clock:
         now = (_utc_now() + timedelta(seconds=0.5)).replace(microsecond=0)
         return now.astimezone(self._time_zone())
 
-    def observe(self, meter_time: datetime) -> None:
+    def observe(self, meter_time: datetime | None) -> None:
         """Compare, right after the meter told its time."""
+        if meter_time is None:
+            self.offset_s = None
+            return
         ahead_s = (meter_time - _utc_now()).total_seconds() + 0.5
         if (
             self.offset_s is None
@@ -781,11 +784,12 @@ class _Clock:
             self.offset_s = int(ahead_s)
             self._offset_is_settled = True
 
-    def is_due(self, meter_time: datetime, state: ClockState | None) -> bool:
+    def is_due(self, meter_time: datetime | None, state: ClockState | None) -> bool:
         """Tell whether to set the clock: never set, long ago, wrong, or summer time changed."""
         utc_offset = self.now().utcoffset()
         self._is_wrong = (
-            meter_time.utcoffset() != utc_offset
+            meter_time is None
+            or meter_time.utcoffset() != utc_offset
             or abs(self.offset_s or 0) > MAX_CLOCK_OFFSET_S
         )
         if self._set_at is None:

@@ -27,9 +27,10 @@ from .errors import (
     UnreadableReceiptError,
 )
 from .exact_json import loads
-from .meter import IdentificationStatus, MeterReading, TransactionRequest
+from .meter import ClockState, IdentificationStatus, MeterReading, TransactionRequest
 from .ocmf import (
     OCMF_HEADER,
+    NoDateError,
     OcmfReceipt,
     energy_wh,
     format_time,
@@ -146,7 +147,9 @@ class LiveValue:
     """What metervalue says."""
 
     serial_number: str
-    meter_time: datetime
+    meter_time: datetime | None
+    """None where it is no date."""
+
     transaction_active: bool
     reading: MeterReading
     """All but what the meter does not say: its clock's offset and the tariff text."""
@@ -423,8 +426,20 @@ def plain(number: Decimal) -> Decimal:
     return number + 0 if number.adjusted() >= _LEAST else Decimal(0)
 
 
+def _meter_time(text: str) -> tuple[datetime | None, ClockState | None]:
+    """Return the time; None for a date that is none, as a clock may show that was never set."""
+    try:
+        moment, state = parse_time(text)
+    except NoDateError:
+        return None, ClockState.UNSYNCHRONIZED
+    # In another time zone the first and the last day are out of the calendar as well.
+    if not datetime.min.year < moment.year < datetime.max.year:
+        return None, ClockState.UNSYNCHRONIZED
+    return moment, state
+
+
 def _live_value(members: Mapping[str, Any]) -> LiveValue:
-    meter_time, clock_state = parse_time(_text(members, "TM"))
+    meter_time, clock_state = _meter_time(_text(members, "TM"))
     serial_number = _text(members, "MS")
     active = members.get("XT")
     if not is_name(serial_number) or not isinstance(active, bool):

@@ -69,6 +69,10 @@ class MalformedOcmfError(ValueError):
     """The text is not OCMF, or cannot be read in one way only."""
 
 
+class NoDateError(MalformedOcmfError):
+    """What is written as a time is in no calendar."""
+
+
 class Direction(StrEnum):
     """Which way a register counts energy. Import is what is billed."""
 
@@ -263,7 +267,7 @@ def parse_time(text: str) -> tuple[datetime, ClockState | None]:
             tzinfo=timezone(-offset if match["sign"] == "-" else offset),
         )
     except ValueError as err:
-        raise MalformedOcmfError(f"{text!r} is not a time: {err}") from err
+        raise NoDateError(f"{text!r} is not a time: {err}") from err
     return moment, _CLOCK_STATES.get(match["state"])
 
 
