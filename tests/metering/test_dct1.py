@@ -509,6 +509,33 @@ async def test_energies_are_asked_for_once_more_when_another_answer_came(
     assert bench.meter.diagnostics()["errors"].keys() > {"timeout"}
 
 
+async def test_a_snapshot_is_taken_although_an_answer_came_late(
+    connect: Connect,
+) -> None:
+    """Asked on and on, each question would meet the answer to the one before."""
+    bench = await connect(SimulatedDct1(import_wh=446_540, block_delay_s=0.1))
+    await bench.meter.identify()
+    bench.line.late(seconds=LIVE_TIMEOUT_S + 0.05)
+    before = bench.line.requests
+    snapshot = await bench.meter.begin(REQUEST)
+    assert snapshot.energy_import_wh == 446_540
+    assert bench.line.requests - before <= 5
+
+
+async def test_no_reading_comes_in_between_the_requests_of_a_snapshot(
+    connect: Connect,
+) -> None:
+    """Whoever starts or stops would wait for it."""
+    bench = await connect(SimulatedDct1(import_wh=446_540, block_delay_s=0.1))
+    await bench.meter.identify()
+    snapshot = asyncio.create_task(bench.meter.begin(REQUEST))
+    await asyncio.sleep(0)
+    reading = asyncio.create_task(bench.meter.read())
+    await snapshot
+    assert not reading.done()
+    await reading
+
+
 async def test_energies_that_are_slow_to_be_refused_are_left_to_the_next_reading(
     connect: Connect,
 ) -> None:
@@ -522,6 +549,15 @@ async def test_energies_that_are_slow_to_be_refused_are_left_to_the_next_reading
     await asyncio.sleep(1)
     assert bench.line.requests - before == 2
     assert energy_timeout_s(bench) == timeout_s
+
+
+async def test_one_slow_answer_makes_energies_no_rarer() -> None:
+    """It may have been the line or this machine; two are the meter."""
+    pace = EnergyPace(0.1)
+    pace.answered(0.7)
+    assert pace.interval_s == 0
+    pace.answered(0.7)
+    assert pace.interval_s == pytest.approx(10)
 
 
 def energy_timeout_s(bench: Bench) -> float:

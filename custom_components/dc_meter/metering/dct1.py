@@ -500,12 +500,35 @@ class Dct1:
         if (took_s := self._durations_s.get(whole.name)) is None:
             return _bytes(await self._read(whole, BLOCK_TIMEOUT_S))
         timeout_s = min(max(LIVE_TIMEOUT_S, 1.5 * took_s), BLOCK_TIMEOUT_S)
+        tries = 2
         for _ in range(_LATE_TRIES):
-            with suppress(MeterUnreachableError, UnexpectedAnswerError):
-                return _bytes(await self._ask(whole, timeout_s))
-            await self._read_live(tries=_LATE_TRIES)
+            words = await _insist(
+                partial(self._ask_after_live, whole, timeout_s), tries
+            )
+            if words is not None:
+                return _bytes(words)
             timeout_s = min(2 * timeout_s, BLOCK_TIMEOUT_S)
+            tries = _LATE_TRIES
+        await self._read_live(tries)
         return _bytes(await self._ask(whole, BLOCK_TIMEOUT_S))
+
+    async def _ask_after_live(
+        self, request: _Request, timeout_s: float
+    ) -> list[int] | None:
+        """See that the meter is there and send a request; None where only that has no answer.
+
+        Both in one turn, or whoever starts or stops waits for a reading in between.
+        """
+        async with self._own_turn, self._turn:
+            await self._read_live(tries=1)
+            try:
+                return await self._ask(request, timeout_s)
+            except MeterUnreachableError:
+                pass
+            except UnexpectedAnswerError:
+                # Asked at once, each question would meet the answer to the one before.
+                await asyncio.sleep(timeout_s)
+        return None
 
     async def _settle_word_order(self, data: bytes) -> None:
         """Find the word order in which the block says what the meter shows live.
@@ -549,7 +572,6 @@ class Dct1:
 
         What came altered the meter can say again. What it signs with another key says so.
         """
-        await self._read_live()  # as in identify: a meter that is gone costs no seconds
         data = await self._read_block()
         if self._scheme is None or self._is_genuine(data):
             return data
@@ -747,11 +769,15 @@ class EnergyPace:
         return self.took_s <= ENERGY_PATIENCE_S
 
     def answered(self, after_s: float) -> None:
-        """Go by what the answer took."""
+        """Go by what the answer took, and by the one before where that was faster.
+
+        A slow one alone may be the line's, or this machine's.
+        """
+        faster_s = min(after_s, self.expected_s or after_s)
         self.expected_s = self.took_s = after_s
         self._missed = 0
         self.timeout_s = _energy_timeout_s(after_s)
-        self.interval_s = max(0.0, after_s - ENERGY_PROMPT_S) / ENERGY_SHARE
+        self.interval_s = max(0.0, faster_s - ENERGY_PROMPT_S) / ENERGY_SHARE
         self.due_at = _now() + self.interval_s
 
     def missed(self) -> None:
