@@ -38,6 +38,7 @@ from .const import (
     CONF_LABEL_KEY,
     CONF_LOW_SIDE_SENSING,
     CONF_METER,
+    CONF_TARIFF_TEXT,
     DOMAIN,
     METER_DCT1,
     METER_IEM_DCR,
@@ -536,6 +537,9 @@ class DcMeterOptionsFlow(OptionsFlowWithReload):
             options = dict(user_input)
             for name in SECTIONS.keys() & user_input.keys():
                 options |= options.pop(name)
+            if CONF_TARIFF_TEXT in self.config_entry.options:
+                # The text before is in the meter, and is to be taken out of it.
+                options.setdefault(CONF_TARIFF_TEXT, "")
             try:
                 check_texts(options)
                 await self._confirm_key(options.pop(CONF_LABEL_KEY, ""))

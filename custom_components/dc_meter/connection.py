@@ -119,7 +119,7 @@ def _iem_dcr(hass: HomeAssistant, settings: Mapping[str, Any]) -> IemDcr:
         charge_point_type=settings[CONF_CHARGE_POINT_TYPE],
         charge_point_id=settings[CONF_CHARGE_POINT_ID],
         time_zone=dt_util.get_default_time_zone,
-        tariff_text=settings[CONF_TARIFF_TEXT],
+        tariff_text=settings.get(CONF_TARIFF_TEXT),
         clock_interval=timedelta(hours=settings[CONF_CLOCK_INTERVAL]),
         retries=settings[CONF_RETRIES],
         retry_delay_s=settings[CONF_RETRY_DELAY] / 1000,

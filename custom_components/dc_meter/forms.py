@@ -146,7 +146,7 @@ ADVANCED_SCHEMA = vol.Schema(
 )
 
 TARIFF_TEXT: VolDictType = {
-    vol.Optional(CONF_TARIFF_TEXT, default=""): TextSelector(),
+    vol.Optional(CONF_TARIFF_TEXT): TextSelector(),
 }
 
 IEM_DCR_CONNECTION: VolDictType = {
@@ -356,5 +356,5 @@ def data_and_options(
     keys = OPTION_KEYS[settings[CONF_METER]]
     return (
         {key: value for key, value in settings.items() if key not in keys},
-        {key: settings[key] for key in keys},
+        {key: settings[key] for key in keys if key in settings},
     )

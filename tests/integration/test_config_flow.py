@@ -577,6 +577,24 @@ async def test_options_of_an_iem_dcr(
     assert state_of(hass, iem_dcr_entry, "tariff_text") == "0,10 EUR/kWh"
 
 
+async def test_a_tariff_text_that_is_emptied_is_taken_out_of_the_meter(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """Else it would be signed into every receipt to come, and told as none."""
+    await setup(iem_dcr_entry)
+    assert iem_dcr.describe()["tariff_text"] == "0,39 EUR/kWh"
+    result = await hass.config_entries.options.async_init(iem_dcr_entry.entry_id)
+    await hass.config_entries.options.async_configure(
+        result["flow_id"], {"advanced": ADVANCED, "economy": {}}
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert iem_dcr.describe()["tariff_text"] == ""
+    assert state_of(hass, iem_dcr_entry, "tariff_text") == ""
+
+
 async def test_options_can_make_recording_economical(
     hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
 ) -> None:

@@ -1156,6 +1156,17 @@ async def test_a_tariff_text_that_was_given_up_is_in_no_further_receipt(
     assert signed_payload(await later.end())["TT"] == ""
 
 
+async def test_a_tariff_text_of_others_is_left_alone(
+    make_meter: MakeMeter, line: HttpLine
+) -> None:
+    """The meter does not tell what it shows, so it is unknown."""
+    meter = make_meter(tariff_text=None)
+    await meter.identify()
+    await meter.set_up()
+    assert (await meter.read()).tariff_text is None
+    assert not line.bodies("POST tariff")
+
+
 async def test_a_meter_that_keeps_its_tariff_text_is_told_once(
     make_meter: MakeMeter, line: HttpLine
 ) -> None:

@@ -142,7 +142,7 @@ class IemDcr:
         charge_point_type: str,
         charge_point_id: str,
         time_zone: Callable[[], tzinfo],
-        tariff_text: str = "",
+        tariff_text: str | None = None,
         clock_interval: timedelta = timedelta(hours=2),
         retries: int = 3,
         retry_delay_s: float = 0.25,
@@ -151,7 +151,8 @@ class IemDcr:
         """Prepare; ``identify`` and ``set_up`` before use.
 
         ``time_zone`` is asked each time, as it may change. ``retries`` and their delay are
-        for commands.
+        for commands. Without ``tariff_text`` the meter keeps what it shows, whoever set it; an
+        empty one is none.
         """
         self._nodes = Nodes(session, url)
         self._charge_point = ChargePoint(type=charge_point_type, id=charge_point_id)
@@ -231,7 +232,7 @@ class IemDcr:
             raise ChargePointMissingError
         check_text("charge point type", self._charge_point.type)
         check_text("charge point id", self._charge_point.id)
-        check_text("tariff text", self._tariff_text)
+        check_text("tariff text", self._tariff_text or "")
         async with self._operation:
             live = await self._live_value()
             self._clock.observe(live.meter_time)
@@ -447,7 +448,8 @@ class IemDcr:
         )
 
     def _tariff_text_is_due(self, live: LiveValue) -> bool:
-        return not self._tariff_text_told and not live.transaction_active
+        is_missing = self._tariff_text is not None and not self._tariff_text_told
+        return is_missing and not live.transaction_active
 
     def _clock_is_due(self, live: LiveValue) -> bool:
         return not live.transaction_active and self._clock.is_due(
@@ -524,16 +526,17 @@ class IemDcr:
 
     async def _show_tariff_text(self) -> None:
         """Show the text, also none: a price left behind would be signed into the next receipts."""
+        text = self._tariff_text or ""
         try:
-            await self._nodes.set_tariff_text(self._tariff_text)
+            await self._nodes.set_tariff_text(text)
         except StatusError as err:
             # Whether the meter takes an empty text is not known. One that does not is not told
             # again and again, and what it shows stays unknown.
-            if self._tariff_text or err.is_refusal or err.status >= 500:
+            if text or err.is_refusal or err.status >= 500:
                 raise
             _LOGGER.debug("The tariff text cannot be emptied: %s", err)
         else:
-            self._tariff_text_shown = self._tariff_text
+            self._tariff_text_shown = text
         self._tariff_text_told = True
 
     async def _set_clock(self) -> None:
