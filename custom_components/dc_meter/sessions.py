@@ -442,30 +442,32 @@ class Sessions:
         elif self._foreign_seen and active is False:
             await self._keep_foreign()
         elif active is False and not self._looked_at_held:
-            self._looked_at_held = (
-                True  # A meter that cannot say is not asked each second.
-            )
+            # One that cannot say is not asked each second.
+            self._looked_at_held = True
             await self._look_at_held()
 
     async def _look_at_held(self) -> None:
         """Note which receipt the meter holds, and keep it if it came and went unseen."""
-        try:
-            held = await self._meter.last_receipt()
-        except UnexpectedAnswerError:
-            if await self._ledger.latest(RecordKind.STOPPED):
-                raise
-            # A meter that has never made one says so in a way of its own.
-            held = None
+        held = await self._held_receipt()
         if held is not None:
             await self._keep_unseen(held)
         self._held = _digest(held)
         self._looked_at_held = True
 
+    async def _held_receipt(self) -> Snapshot | None:
+        """Ask for the receipt the meter holds; one that has never made any may say so in its own way."""
+        try:
+            return await self._meter.last_receipt()
+        except UnexpectedAnswerError:
+            if await self._ledger.latest(RecordKind.STOPPED):
+                raise
+            return None
+
     async def _not_begun(
         self, session: Session, error: MeterError | None, context: Context | None
     ) -> None:
         """Fail a start, unless it came about unseen and a loss of supply has ended it."""
-        receipt = await self._meter.last_receipt()
+        receipt = await self._held_receipt()
         if receipt is None or await self._is_earlier(session, receipt):
             await self._fail(session, error, context)
             return
@@ -638,7 +640,7 @@ class Sessions:
                 raise UnknownTransactionError(transaction_id=transaction_id)
             return self._already_stopped(decode(records[-1]))
         last = await self._ledger.last_stopped()
-        receipt = await self._meter.last_receipt()
+        receipt = await self._held_receipt()
         if receipt is not None and not await self._ledger.keeps(receipt):
             outcome = await self._stopped(self._foreign(), receipt, context)
             return replace(outcome, already_stopped=True)

@@ -900,6 +900,7 @@ async def test_a_meter_without_a_receipt_may_say_so_in_any_way(
     setup: Setup,
     server: IemDcrServer,
     iem_dcr: SimulatedIemDcr,
+    car: Car,
     status: HTTPStatus,
     text: str,
 ) -> None:
@@ -917,6 +918,14 @@ async def test_a_meter_without_a_receipt_may_say_so_in_any_way(
     await server.refuse()
     await server.accept()
     await setup(iem_dcr_entry)
+    with pytest.raises(HomeAssistantError) as refused:
+        await call(hass, iem_dcr_entry, "stop")
+    assert refused.value.translation_key == "no_transaction"
+    car.set_power(10_000)
+    with pytest.raises(HomeAssistantError) as refused:
+        await call(hass, iem_dcr_entry, "start")
+    assert refused.value.translation_key == "current_flowing"
+    car.stop()
     await call(hass, iem_dcr_entry, "start")
     assert (await call(hass, iem_dcr_entry, "stop"))["verdict"]["billable"]
 
