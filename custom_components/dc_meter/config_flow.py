@@ -486,7 +486,11 @@ class DcMeterConfigFlow(ConfigFlow, domain=DOMAIN):
         options = (
             {}
             if entry is None
-            else {key: entry.options[key] for key in OPTION_KEYS[kind]}
+            else {
+                key: entry.options[key]
+                for key in OPTION_KEYS[kind]
+                if key in entry.options
+            }
         )
         left = False
         try:

@@ -20,7 +20,7 @@ from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import dt as dt_util
 
 from .actions import translated_errors
-from .archive import Link
+from .archive import DamagedRecordError, Link
 from .archive_file import ARCHIVE_HEALTH, async_archive
 from .connection import line_settings, modbus_params
 from .const import DOMAIN, LOGGER
@@ -298,8 +298,9 @@ class _MeterExchangedFlow(_Flow):
         if self.hass.config_entries.async_entry_for_domain_unique_id(DOMAIN, found):
             # It has an entry of its own: two meters changed places, or it was added since.
             raise WrongMeterError(expected=expected, found=found)
-        # A session that was still loaded would be written of once more.
-        await self.hass.config_entries.async_unload(self._entry.entry_id)
+        if self._entry.state is ConfigEntryState.LOADED:
+            # Its session would be written of once more.
+            await self.hass.config_entries.async_unload(self._entry.entry_id)
         old = find_device(self.hass, self._entry)
         try:
             if old is not None:
@@ -320,12 +321,15 @@ class _MeterExchangedFlow(_Flow):
         archive = await async_archive(self.hass)
         trust = Trust(self.hass, archive, dt_util.now)
         serial_number = serial_number_of(old)
-        await fail_replaced(
-            self.hass,
-            Ledger(self.hass, archive, trust, serial_number),
-            announcer(self.hass, old.id, serial_number),
-            error,
-        )
+        try:
+            await fail_replaced(
+                self.hass,
+                Ledger(self.hass, archive, trust, serial_number),
+                announcer(self.hass, old.id, serial_number),
+                error,
+            )
+        except DamagedRecordError as err:
+            LOGGER.warning("What %s did last cannot be read: %s", serial_number, err)
 
 
 class _ForeignTransactionFlow(_Flow):

@@ -341,6 +341,30 @@ async def test_an_iem_dcr_that_is_known_is_told_nothing(
     assert iem_dcr.describe()["tariff_text"] == ""
 
 
+async def test_an_iem_dcr_without_a_tariff_text_is_reconfigured(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+) -> None:
+    options = {**iem_dcr_entry.options}
+    del options["tariff_text"]
+    hass.config_entries.async_update_entry(iem_dcr_entry, options=options)
+    await setup(iem_dcr_entry)
+    result = await iem_dcr_entry.start_reconfigure_flow(hass)
+    result = await submit(
+        hass,
+        result,
+        {
+            "url": server.url,
+            "charge_point_type": CHARGE_POINT[0],
+            "charge_point_id": CHARGE_POINT[1],
+        },
+    )
+    assert result["reason"] == "reconfigure_successful"
+    assert iem_dcr_entry.options == options
+
+
 async def test_an_iem_dcr_of_another_charge_point_is_told_nothing(
     hass: HomeAssistant, iem_dcr_entry: MockConfigEntry, setup: Setup
 ) -> None:
