@@ -1228,6 +1228,51 @@ async def test_a_meter_that_is_gone_blinds_no_other_behind_its_gateway(
 
 
 @pytest.mark.usefixtures("socket_enabled")
+async def test_a_meter_that_is_gone_blinds_no_other_behind_a_gateway_that_never_says_so(
+    backend: type[ModbusConnection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it is known to be gone, it is waited for no longer than others wait for their turn."""
+    monkeypatch.setattr(dct1, "GATEWAY_PAUSE_S", 0.0)
+    here = SimulatedDct1(address=1, serial_number="BY0000000001L", import_wh=446_540)
+    gone = SimulatedDct1(address=2, serial_number="BY0000000002L")
+    async with TcpGateway(
+        [here, gone], baud_rate=115200, timeout_s=0.5, says_no=False
+    ) as gateway:
+        connection = backend(ModbusTcpParams(host=gateway.host, port=gateway.port))
+        turn = Turn()
+        meter, neighbour = (
+            Dct1(connection.for_unit(address), turn=turn, behind_gateway=True)
+            for address in (1, 2)
+        )
+        await meter.identify()
+        await neighbour.identify()
+        gone.power_off()
+        with pytest.raises(MeterUnreachableError):
+            await neighbour.read()
+        for _ in range(2):
+            asking = asyncio.create_task(neighbour.read())
+            await asyncio.sleep(0.1)
+            assert (await meter.read()).energy_import_wh == 446_540
+            with pytest.raises(MeterUnreachableError):
+                await asking
+        await connection.close()
+
+
+async def test_a_snapshot_that_is_refused_takes_the_line_from_nobody(
+    connect: Connect,
+) -> None:
+    """A refusal is the answer: there is no other to wait for."""
+    simulated = Refusing(import_wh=446_540)
+    bench = await connect(simulated)
+    await bench.meter.identify()
+    simulated.refusals, simulated.refuses_after_s = 20, 0
+    began_s = asyncio.get_running_loop().time()
+    with pytest.raises(UnexpectedAnswerError):
+        await bench.meter.begin(REQUEST)
+    assert asyncio.get_running_loop().time() - began_s < 1
+
+
+@pytest.mark.usefixtures("socket_enabled")
 async def test_a_meter_that_is_gone_is_asked_now_and_then_behind_a_gateway(
     backend: type[ModbusConnection], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from modbus_connection import (
     GatewayTargetError,
     ModbusConnectionError,
     ModbusError,
+    ModbusExceptionError,
     ModbusUnit,
     WordOrder,
 )
@@ -99,6 +100,10 @@ BLOCK_INTERVAL_S = 300.0
 GATEWAY_PATIENCE_S = 3.0
 """A gateway that translates asks one meter at a time and says itself when none answers; whoever
 gives up before it does asks into the queue of the one before."""
+
+SHARED_PATIENCE_S = LINE_PATIENCE_S - LIVE_TIMEOUT_S
+"""Of a gateway whose other meters are read meanwhile: they wait no longer for their turn. It covers the
+second that most gateways wait; one that is not through by then makes the next reading wait for it."""
 
 GATEWAY_PAUSE_S = 3.5
 """So long a meter that is gone is left alone where others wait for the same gateway. With the second
@@ -386,7 +391,11 @@ class Dct1:
 
     def _patience_s(self, timeout_s: float) -> float:
         """Return how long to wait for an answer that the meter has so long for."""
-        return max(timeout_s, GATEWAY_PATIENCE_S) if self._shares_gateway else timeout_s
+        if not self._shares_gateway:
+            return timeout_s
+        # There are gateways that never say no.
+        is_gone = self._lost_readings > 0
+        return max(timeout_s, SHARED_PATIENCE_S if is_gone else GATEWAY_PATIENCE_S)
 
     async def _ask(self, request: _Request, timeout_s: float) -> list[int]:
         """Send one request. Raises ``MeterUnreachableError`` or ``UnexpectedAnswerError``."""
@@ -525,9 +534,10 @@ class Dct1:
                 return await self._ask(request, timeout_s)
             except MeterUnreachableError:
                 pass
-            except UnexpectedAnswerError:
-                # Asked at once, each question would meet the answer to the one before.
-                await asyncio.sleep(timeout_s)
+            except UnexpectedAnswerError as err:
+                if not isinstance(err.__cause__, ModbusExceptionError):
+                    # Asked at once, each question would meet the answer to the one before.
+                    await asyncio.sleep(timeout_s)
         return None
 
     async def _settle_word_order(self, data: bytes) -> None:

@@ -33,11 +33,10 @@ from modbus_connection import (
 
 from .dct1 import (
     GATEWAY_PATIENCE_S,
-    LINE_PATIENCE_S,
     LIVE_ADDRESS,
     LIVE_COUNT,
-    LIVE_TIMEOUT_S,
     OPEN_TIMEOUT_S,
+    SHARED_PATIENCE_S,
     Dct1,
     until_open,
 )
@@ -62,10 +61,6 @@ ADAPTER_S = 0.02
 
 NETWORK_S = 0.1
 """What a gateway or a serial proxy in a local network adds."""
-
-SHARED_PATIENCE_S = LINE_PATIENCE_S - LIVE_TIMEOUT_S
-"""Of a gateway whose meters are read meanwhile: they wait no longer for their turn. It covers the
-second that most gateways wait; one that is not through by then makes the next reading wait for it."""
 
 SLOWEST_BAUDRATE = 9600
 
