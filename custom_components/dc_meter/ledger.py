@@ -73,13 +73,23 @@ class Ledger:
         return is_kept or await self._proves_what_is_kept(receipt.signed_value)
 
     async def _proves_what_is_kept(self, value: SignedMeterValue) -> bool:
-        """Tell whether the last receipt proves the same: asked for elsewhere, it may be signed anew."""
+        """Tell whether the last receipt proves the same: asked for again, it may be signed anew.
+
+        Or proves no less, where neither can be believed.
+        """
         try:
             last = await self.last_stopped()
         except DamagedRecordError:
             return False
-        kept = None if last is None else last.judgement
+        if last is None or (receipt := last.session.receipt) is None:
+            return False
+        kept = self.judged_anew(last).judgement
         found = self._judge(Receipt(begin=None, end=value))
+        if (
+            signed_part(receipt.end) == signed_part(value)
+            and found.verdict is not Verdict.VALID
+        ):
+            return True
         return (
             kept is not None
             and kept.verdict is found.verdict is Verdict.VALID
@@ -105,3 +115,8 @@ class Ledger:
         return judge(
             receipt, trusted_key=None if trusted is None else trusted.public_key
         )
+
+
+def signed_part(value: SignedMeterValue) -> str:
+    """Return what is signed of an OCMF text; all of what is none."""
+    return value.signed_meter_data.rpartition("|")[0] or value.signed_meter_data

@@ -21,7 +21,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from .archive import ArchiveError, RecordKind
 from .const import DOMAIN, EVENT_FAILED, EVENT_STARTED, EVENT_STOPPED, LOGGER
-from .ledger import Ledger
+from .ledger import Ledger, signed_part
 from .metering.errors import (
     MeterError,
     MeterUnreachableError,
@@ -454,20 +454,25 @@ class Sessions:
         self._held = _digest(held)
         self._looked_at_held = True
 
-    async def _held_receipt(self) -> Snapshot | None:
-        """Ask for the receipt the meter holds; one that has never made any may say so in its own way."""
+    async def _held_receipt(self, *, may_be_ours: bool = False) -> Snapshot | None:
+        """Ask for the receipt the meter holds; one that has never made any may say so in its own way.
+
+        Where it may be the first of all, and ours, that is believed after a while.
+        """
         try:
             return await self._meter.last_receipt()
         except UnexpectedAnswerError:
             if await self._ledger.latest(RecordKind.STOPPED):
                 raise
+            if may_be_ours:
+                self._miss_receipt()
             return None
 
     async def _not_begun(
         self, session: Session, error: MeterError | None, context: Context | None
     ) -> None:
         """Fail a start, unless it came about unseen and a loss of supply has ended it."""
-        receipt = await self._held_receipt()
+        receipt = await self._held_receipt(may_be_ours=error is None)
         if receipt is None or await self._is_earlier(session, receipt):
             await self._fail(session, error, context)
             return
@@ -786,6 +791,8 @@ def _digests(receipt: Snapshot | None) -> tuple[str, ...]:
     """
     if receipt is None or receipt.signed_value is None:
         return ()
-    text = receipt.signed_value.signed_meter_data
-    signed = text.rpartition("|")[0] or text
-    return tuple(sha256(one.encode()).hexdigest() for one in (signed, text))
+    value = receipt.signed_value
+    return tuple(
+        sha256(text.encode()).hexdigest()
+        for text in (signed_part(value), value.signed_meter_data)
+    )

@@ -416,6 +416,42 @@ async def test_a_receipt_that_is_signed_anew_each_time_is_kept_once(
     assert kept == ["B", "A"]
 
 
+async def test_a_receipt_that_cannot_be_believed_is_kept_once(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+    iem_dcr: SimulatedIemDcr,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However often it is signed anew with a key nobody has accepted yet."""
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start")
+    await call(hass, iem_dcr_entry, "stop")
+    iem_dcr.exchange(new_key=True)
+    text = iem_dcr._receipt_text  # noqa: SLF001
+
+    def signed_anew(receipt: str) -> str:
+        header, payload, signature = text(receipt).split("|")
+        again = iem_dcr.key.sign(payload.encode(), iem_dcr.signature_form)
+        members = json.loads(signature) | {"SD": again.hex().upper()}
+        return "|".join((header, payload, json.dumps(members)))
+
+    monkeypatch.setattr(iem_dcr, "_receipt_text", signed_anew)
+    await call(hass, iem_dcr_entry, "start", transaction_id="T")
+    await call(hass, iem_dcr_entry, "stop")
+    for _ in range(2):
+        await server.refuse()
+        await poll(hass, iem_dcr_entry)
+        await server.accept()
+        await poll(hass, iem_dcr_entry)
+    kept = await hass.async_add_executor_job(
+        lambda: [one.transaction_id for one in hass.data[ARCHIVE].stopped(Selection())]
+    )
+    assert len(kept) == 2
+    assert kept[0] == "T"
+
+
 async def test_a_receipt_that_cannot_be_read_is_kept_and_keeps_nobody_from_charging(
     hass: HomeAssistant,
     iem_dcr_entry: MockConfigEntry,
@@ -590,6 +626,43 @@ async def test_a_begin_that_a_power_cut_ended_at_once_leaves_its_receipt(
     ]
     assert events[2].data["transaction_id"] == "T"
     assert events[2].data["verdict"]["verdict"] == "valid"
+
+
+async def test_the_first_receipt_of_all_is_waited_for_past_an_answer_that_is_none(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+    iem_dcr: SimulatedIemDcr,
+) -> None:
+    """Whether the begin was heard is not known, and nothing is kept that it could be held against."""
+    iem_dcr.signature_delay(seconds=0)
+    await setup(iem_dcr_entry)
+    mark = iem_dcr.post_receipt
+    await go_quiet_after_next_mark(server)
+    with pytest.raises(HomeAssistantError):
+        await call(hass, iem_dcr_entry, "start", transaction_id="T")
+    mark({"TX": "E"})
+    answer = iem_dcr.get_transaction
+    answers = iter([Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "busy")] * 8)
+
+    def busy_at_first() -> str:
+        if refusal := next(answers, None):
+            raise refusal
+        return answer()
+
+    iem_dcr.get_transaction = busy_at_first
+    iem_dcr.get_receipt = busy_at_first
+    await server.refuse()
+    await server.accept()
+    events = async_capture_events(hass, EVENT_DC_METER)
+    server.disconnect(count=0)
+    while not any("session" in event.data for event in events):
+        await poll(hass, iem_dcr_entry)
+    assert [event.data["type"] for event in events if "session" in event.data] == [
+        "transaction_started",
+        "transaction_stopped",
+    ]
 
 
 async def test_an_end_whose_answer_was_lost_still_gives_its_receipt(

@@ -83,6 +83,10 @@ class HttpLine:
         """Let ``fault`` strike the next ``times`` that this is asked, after those planned."""
         self._faults[asked].extend([fault] * times)
 
+    def heal(self) -> None:
+        """Let nothing strike that was planned."""
+        self._faults.clear()
+
     def bodies(self, asked: str) -> list[Any]:
         """Return what was sent with each of these requests."""
         return [body for what, body in self.asked if what == asked]

@@ -1531,6 +1531,23 @@ async def test_a_node_that_hangs_up_hides_neither_meter_nor_receipt(
         assert await meter.last_receipt() is not None
 
 
+async def test_a_receipt_that_only_one_place_gives_is_not_given_up(
+    meter: IemDcr, line: HttpLine
+) -> None:
+    """Neither where the other was the last to give one, nor where this one is silent now."""
+    await meter.begin(REQUEST)
+    signed = (await meter.end()).signed_value
+    line.strike("GET transaction", answer(status=503), times=99)
+    assert (await meter.last_receipt()).signed_value == signed
+    line.heal()
+    line.strike("GET receipt", answer())
+    assert (await meter.last_receipt()).signed_value == signed
+    line.strike("GET transaction", lose_answer, times=99)
+    line.strike("GET receipt", answer(status=404))
+    with pytest.raises(MeterUnreachableError):
+        await meter.last_receipt()
+
+
 @pytest.mark.parametrize("nothing", ["", '""', "null", "{}\n"])
 async def test_nothing_in_json_is_no_receipt(
     meter: IemDcr, line: HttpLine, nothing: str

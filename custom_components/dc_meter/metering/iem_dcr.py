@@ -173,6 +173,9 @@ class IemDcr:
         self._upkeep: asyncio.Task[None] | None = None
         self._is_closed = False
         self._transaction_nodes = [Node.TRANSACTION, Node.TRANSACTION_V2, Node.RECEIPT]
+        self._known_nodes: set[Node] = set()
+        """Those of them that ever answered: there a receipt may be, if they do not now."""
+
         self._newest_signed: bytes | None = None
         """What the newest receipt seen was signed over."""
 
@@ -689,9 +692,13 @@ class IemDcr:
     async def _last_receipt(self) -> OcmfReceipt | None:
         failure: StatusError | UnreadableReceiptError | None = None
         lost: MeterUnreachableError | None = None
-        is_there = is_found = False
+        is_there = is_missed = False
+        answered: set[Node] = set()
         for node in self._transaction_nodes:
-            if is_found and node is not Node.RECEIPT:
+            if node is not Node.RECEIPT and answered & {
+                Node.TRANSACTION,
+                Node.TRANSACTION_V2,
+            }:
                 continue
             try:
                 receipt = await self._insist(
@@ -700,17 +707,21 @@ class IemDcr:
             except MeterUnreachableError as err:
                 # This firmware may hang up on what it does not know.
                 lost = lost or err
+                is_missed |= node in self._known_nodes
                 continue
             except StatusError as err:
                 # Either this firmware has no such node or there was no transaction yet.
                 if not 400 <= err.status < 500 or err.status in _OF_OTHERS:
                     failure = err
                 is_there = True
+                self._known_nodes.add(node)
                 continue
             except UnreadableReceiptError as err:
                 failure = failure or err
                 receipt = None
-            is_there = is_found = True
+            is_there = True
+            self._known_nodes.add(node)
+            answered.add(node)
             if receipt and receipt.spans_transaction:
                 self._transaction_nodes.remove(node)
                 self._transaction_nodes.insert(0, node)
@@ -718,7 +729,7 @@ class IemDcr:
                 return receipt
         if failure:
             raise failure
-        if lost and not is_there:
+        if lost and (is_missed or not is_there):
             raise lost
         return None
 
