@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 import json
 from pathlib import Path
@@ -82,6 +83,14 @@ def show_earlier_until_signed(
 
     monkeypatch.setattr(meter, "_receipt_text", shown)
     return note
+
+
+def signed_anew(meter: SimulatedIemDcr, receipt: str) -> str:
+    """Return a receipt with another signature of the same."""
+    header, payload, signature = receipt.split("|")
+    again = meter.key.sign(payload.encode(), meter.signature_form)
+    members = json.loads(signature) | {"SD": again.hex().upper()}
+    return "|".join((header, payload, json.dumps(members)))
 
 
 def name_user(meter: SimulatedIemDcr, identification: str) -> None:
@@ -396,15 +405,8 @@ async def test_a_receipt_that_is_signed_anew_each_time_is_kept_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It proves the same transaction; the next one in other words is another."""
-
-    def signed_anew(receipt: str) -> str:
-        header, payload, signature = receipt.split("|")
-        again = iem_dcr.key.sign(payload.encode(), iem_dcr.signature_form)
-        members = json.loads(signature) | {"SD": again.hex().upper()}
-        return "|".join((header, payload, json.dumps(members)))
-
     iem_dcr.signature_delay(seconds=0)
-    monkeypatch.setattr(iem_dcr, "_receipt_text", signed_anew)
+    monkeypatch.setattr(iem_dcr, "_receipt_text", partial(signed_anew, iem_dcr))
     await setup(iem_dcr_entry)
     for transaction_id in "AB":
         await call(hass, iem_dcr_entry, "start", transaction_id=transaction_id)
@@ -430,14 +432,9 @@ async def test_a_receipt_that_cannot_be_believed_is_kept_once(
     await call(hass, iem_dcr_entry, "stop")
     iem_dcr.exchange(new_key=True)
     text = iem_dcr._receipt_text  # noqa: SLF001
-
-    def signed_anew(receipt: str) -> str:
-        header, payload, signature = text(receipt).split("|")
-        again = iem_dcr.key.sign(payload.encode(), iem_dcr.signature_form)
-        members = json.loads(signature) | {"SD": again.hex().upper()}
-        return "|".join((header, payload, json.dumps(members)))
-
-    monkeypatch.setattr(iem_dcr, "_receipt_text", signed_anew)
+    monkeypatch.setattr(
+        iem_dcr, "_receipt_text", lambda receipt: signed_anew(iem_dcr, text(receipt))
+    )
     await call(hass, iem_dcr_entry, "start", transaction_id="T")
     await call(hass, iem_dcr_entry, "stop")
     for _ in range(2):
@@ -497,9 +494,7 @@ async def test_what_somebody_else_began_and_was_ended_here_is_followed_to_its_re
         "custom_components.dc_meter.metering.iem_dcr.RECEIPT_TIMEOUT_S", 0.3
     )
     await setup(iem_dcr_entry)
-    iem_dcr.post_user(
-        {"IS": True, "IL": "NONE", "IF": [], "IT": "NONE", "ID": "X", "US": False}
-    )
+    name_user(iem_dcr, "X")
     iem_dcr.post_receipt({"TX": "B"})
     await poll(hass, iem_dcr_entry)
     iem_dcr.signature_delay(seconds=1)
@@ -934,11 +929,8 @@ async def test_a_receipt_from_before_that_is_signed_anew_is_not_ours(
     text = iem_dcr._receipt_text  # noqa: SLF001
     earlier: list[str] = []
 
-    def signed_anew(receipt: str) -> str:
-        header, payload, signature = (earlier[-1] if earlier else receipt).split("|")
-        again = iem_dcr.key.sign(payload.encode(), iem_dcr.signature_form)
-        members = json.loads(signature) | {"SD": again.hex().upper()}
-        return text("|".join((header, payload, json.dumps(members))))
+    def shown(receipt: str) -> str:
+        return signed_anew(iem_dcr, earlier[-1] if earlier else text(receipt))
 
     iem_dcr.signature_delay(seconds=0)
     iem_dcr.post_gw(
@@ -948,7 +940,7 @@ async def test_a_receipt_from_before_that_is_signed_anew_is_not_ours(
     for mark in "BE":
         iem_dcr.post_receipt({"TX": mark})
     before = iem_dcr._last_receipt  # noqa: SLF001
-    monkeypatch.setattr(iem_dcr, "_receipt_text", signed_anew)
+    monkeypatch.setattr(iem_dcr, "_receipt_text", shown)
     await setup(iem_dcr_entry)
     await call(hass, iem_dcr_entry, "start", identification_data="ANNA")
     earlier.append(before)
@@ -1092,9 +1084,7 @@ async def test_a_transaction_of_somebody_else_after_ours_is_kept_as_theirs(
     await call(hass, iem_dcr_entry, "start", transaction_id="MINE")
     await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
     server.meter._transaction = None  # noqa: SLF001, lost without a trace
-    server.meter.post_user(
-        {"IS": True, "IL": "NONE", "IF": [], "IT": "NONE", "ID": "X", "US": False}
-    )
+    name_user(server.meter, "X")
     server.meter.post_receipt({"TX": "B"})
     server.meter.post_receipt({"TX": "E"})
     await asyncio.sleep(0.5)
@@ -1126,9 +1116,7 @@ async def test_ours_has_failed_and_theirs_is_kept_although_only_one_could_be_wri
     await call(hass, iem_dcr_entry, "start", transaction_id="MINE")
     await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
     server.meter._transaction = None  # noqa: SLF001, lost without a trace
-    server.meter.post_user(
-        {"IS": True, "IL": "NONE", "IF": [], "IT": "NONE", "ID": "X", "US": False}
-    )
+    name_user(server.meter, "X")
     server.meter.post_receipt({"TX": "B"})
     server.meter.post_receipt({"TX": "E"})
     await asyncio.sleep(0.5)
@@ -1194,9 +1182,7 @@ async def test_a_receipt_that_names_somebody_else_is_not_billed_to_us(
     await call(hass, iem_dcr_entry, "start", identification_data="ANNA")
     await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
     iem_dcr.post_receipt({"TX": "E"})
-    iem_dcr.post_user(
-        {"IS": True, "IL": "NONE", "IF": [], "IT": "NONE", "ID": "BOB", "US": False}
-    )
+    name_user(iem_dcr, "BOB")
     iem_dcr.post_receipt({"TX": "B"})
     await setup(iem_dcr_entry)
     stopped = await call(hass, iem_dcr_entry, "stop")
