@@ -1,6 +1,8 @@
 """The entities of each meter, and what can be done with them."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -188,6 +190,24 @@ async def test_the_energy_of_a_session_says_since_when_it_counts(
         )
         assert energy is not None
         assert energy.attributes["last_reset"] == session.asked_at.isoformat()
+
+
+async def test_the_switch_stops_what_runs_whatever_it_shows(
+    hass: HomeAssistant, meter_entry: MockConfigEntry, setup: Setup
+) -> None:
+    """What was read may be of the time before another command."""
+    await setup(meter_entry)
+    coordinator = meter_entry.runtime_data.coordinator
+    switch = {ATTR_ENTITY_ID: entity_of(hass, meter_entry, "transaction")}
+    await hass.services.async_call("switch", SERVICE_TURN_ON, switch, blocking=True)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    stale = replace(coordinator.data, transaction_active=False)
+    with patch.object(coordinator, "data", stale):
+        await hass.services.async_call(
+            "switch", SERVICE_TURN_OFF, switch, blocking=True
+        )
+    await coordinator.async_refresh()
+    assert state_of(hass, meter_entry, "transaction") == STATE_OFF
 
 
 async def test_the_switch_stays_when_the_meter_refuses(

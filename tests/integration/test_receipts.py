@@ -294,6 +294,32 @@ async def test_what_ran_at_an_exchanged_meter_has_failed_for_good(
     assert kinds(hass, DCT1_SERIAL)[-1] is RecordKind.FAILED
 
 
+async def test_an_exchange_is_accepted_though_what_ran_before_cannot_be_read(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    setup: Setup,
+    dct1: SimulatedDct1,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    await setup(dct1_entry)
+    await call(hass, dct1_entry, "start")
+    await hass.config_entries.async_unload(dct1_entry.entry_id)
+    with sqlite3.connect(hass.config.path(DOMAIN, "receipts.db")) as file:
+        file.execute("DROP TRIGGER record_is_never_changed")
+        file.execute("UPDATE record SET body = '{' WHERE kind <> 'key'")
+    file.close()
+    dct1.exchange(serial_number="BY0000000000X")
+    await hass.config_entries.async_setup(dct1_entry.entry_id)
+    (issue,) = (
+        issue
+        for issue in issue_registry.issues.values()
+        if issue.translation_key == "meter_exchanged"
+    )
+    await fix(hass, issue, "confirm")
+    assert dct1_entry.unique_id == "BY0000000000X"
+    assert dct1_entry.state is ConfigEntryState.LOADED
+
+
 async def test_what_ran_at_a_meter_exchanged_under_way_has_failed_for_good(
     hass: HomeAssistant,
     iem_dcr_entry: MockConfigEntry,
