@@ -390,13 +390,15 @@ async def test_a_cut_line_fails_the_start_and_leaves_nothing_running(
     with pytest.raises(HomeAssistantError) as refusal:
         await call(hass, dct1_entry, "start", transaction_id="T")
     assert refusal.value.translation_key == "unreachable"
+    await dct1_entry.runtime_data.coordinator.async_refresh()
     await line.mend()
     events = async_capture_events(hass, EVENT_DC_METER)
     await dct1_entry.runtime_data.coordinator.async_refresh()
     await hass.async_block_till_done(wait_background_tasks=True)
-    (event,) = events
-    assert event.data["type"] == "transaction_failed"
-    assert event.data["status"] == "UNEXPECTED_ERROR"
+    back, failed = events
+    assert back.data["type"] == "meter_back"
+    assert failed.data["type"] == "transaction_failed"
+    assert failed.data["status"] == "UNEXPECTED_ERROR"
     assert (await call(hass, dct1_entry, "start", transaction_id="T"))["status"] == "OK"
 
 

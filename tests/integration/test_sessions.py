@@ -115,14 +115,16 @@ async def test_a_start_cut_short_by_a_restart_has_failed(
     await line.cut()
     with pytest.raises(HomeAssistantError):
         await call(hass, dct1_entry, "start", transaction_id="T")
+    await poll(hass, dct1_entry)
     await hass.config_entries.async_unload(dct1_entry.entry_id)
     await line.mend()
     events = async_capture_events(hass, EVENT_DC_METER)
     await setup(dct1_entry)
     await poll(hass, dct1_entry)
-    (event,) = events
-    assert event.data["type"] == "transaction_failed"
-    assert event.data["transaction_id"] == "T"
+    back, failed = events
+    assert back.data["type"] == "meter_back"
+    assert failed.data["type"] == "transaction_failed"
+    assert failed.data["transaction_id"] == "T"
     assert state_of(hass, dct1_entry, "transaction_active") == STATE_OFF
 
 
