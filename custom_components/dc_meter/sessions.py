@@ -137,6 +137,9 @@ class Sessions:
         self.ending: Callable[[], None] = lambda: None
         """Called while the session that ends can still be seen, to show the last of it."""
 
+        self._look_until = 0.0
+        """Until when the meter may still show an earlier receipt than it is about to hold."""
+
         self._receipt_missed_since: float | None = None
         self._gap_begins: dict[GapKind, datetime] = {}
         self._last_reading: MeterReading | None = None
@@ -443,7 +446,7 @@ class Sessions:
             await self._keep_foreign()
         elif active is False and not self._looked_at_held:
             # One that cannot say is not asked each second.
-            self._looked_at_held = True
+            self._looked_at_held = monotonic() >= self._look_until
             await self._look_at_held()
 
     async def _look_at_held(self) -> None:
@@ -452,7 +455,7 @@ class Sessions:
         if held is not None:
             await self._keep_unseen(held)
         self._held = _digest(held)
-        self._looked_at_held = True
+        self._looked_at_held = monotonic() >= self._look_until
 
     async def _held_receipt(self, *, may_be_ours: bool = False) -> Snapshot | None:
         """Ask for the receipt the meter holds; one that has never made any may say so in its own way.
@@ -493,6 +496,7 @@ class Sessions:
             await self._stopped(session, receipt, None)
             # It may be that of an earlier one, shown until this one's is signed.
             self._looked_at_held = False
+            self._look_until = monotonic() + RECEIPT_PATIENCE_S
             return
         self._miss_receipt()
         self._foreign_seen = False
@@ -506,6 +510,7 @@ class Sessions:
             RecordKind.STOPPED
         ) and not await self._ledger.keeps(held):
             await self._stopped(self._foreign(), held, None)
+            self._look_until = 0.0
 
     async def _recover(self, session: Session) -> None:
         """Fetch the receipt of a transaction that ended without us.

@@ -909,7 +909,8 @@ async def test_no_receipt_of_others_is_lost_that_came_and_went_around_a_restart(
         iem_dcr.post_receipt({"TX": "B"})
         await poll(hass, iem_dcr_entry)
         iem_dcr.post_receipt({"TX": "E"})
-        await poll(hass, iem_dcr_entry)
+        for _ in range(3):
+            await poll(hass, iem_dcr_entry)
         await asyncio.sleep(0.5)
         await poll(hass, iem_dcr_entry)
         receipts.append(iem_dcr.get_transaction())
