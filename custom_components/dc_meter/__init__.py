@@ -15,7 +15,7 @@ from .actions import async_setup_actions
 from .adapter import follow_adapter, note_adapter, watch_adapter
 from .archive import ArchiveError
 from .archive_file import async_archive, async_setup_archive
-from .connection import LineInUseError, connect
+from .connection import LineInUseError, connect, endpoint
 from .const import DOMAIN
 from .coordinator import DcMeterConfigEntry, DcMeterCoordinator, DcMeterData
 from .downloads import async_setup_downloads
@@ -25,6 +25,7 @@ from .frontend import async_setup_frontend
 from .ledger import Ledger
 from .metering.errors import InvalidRequestError, MeterError, WrongMeterError
 from .metering.meter import Meter
+from .moments import take_moment
 from .presence import forget_lost, report_lost
 from .price import async_follow_price_entities, is_priced, price_at
 from .registers import register_store
@@ -91,7 +92,13 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
     with _archive_needed():
         await trust.load(identity)
         await sessions.resume()
-    coordinator = DcMeterCoordinator(hass, entry, meter, sessions)
+    coordinator = DcMeterCoordinator(
+        hass,
+        entry,
+        meter,
+        sessions,
+        moment_s=take_moment(hass, entry, endpoint(entry)),
+    )
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = DcMeterData(
         meter=meter,

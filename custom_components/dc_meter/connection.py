@@ -163,6 +163,14 @@ def connect(hass: HomeAssistant, entry: ConfigEntry) -> Meter:
     return _iem_dcr(hass, settings)
 
 
+def endpoint(entry: ConfigEntry) -> Hashable:
+    """Return what meters that cannot be read at the same time have in common."""
+    settings = entry.data | entry.options
+    if settings[CONF_METER] == METER_DCT1:
+        return modbus_params(settings).endpoint
+    return settings[CONF_URL]
+
+
 def line_of(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, Any] | None:
     """Return who else is on a meter's line, for diagnostics; None where it shares none."""
     for line in async_get_connection_info(hass):

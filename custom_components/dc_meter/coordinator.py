@@ -1,8 +1,7 @@
 """One poll a second, one MeterReading."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import count
 from time import monotonic
 from typing import Any, override
 
@@ -11,7 +10,6 @@ from homeassistant.core import CoreState, HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
-from homeassistant.util.hass_dict import HassKey
 
 from .archive import ArchiveError
 from .clock import ClockWatch
@@ -25,12 +23,6 @@ from .presence import report_back, report_lost
 from .registers import KeptRegisters
 from .sessions import Sessions
 from .trust import Trust
-
-PHASES: HassKey[Iterator[float]] = HassKey(f"{DOMAIN}_phases")
-"""Where in a second each meter is read. Steps of the golden section keep any number apart, so
-that meters of one line seldom wait for each other."""
-
-_GOLDEN_SECTION = 0.618_034
 
 type DcMeterConfigEntry = ConfigEntry[DcMeterData]
 
@@ -56,8 +48,10 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         entry: DcMeterConfigEntry,
         meter: Meter,
         sessions: Sessions,
+        *,
+        moment_s: float,
     ) -> None:
-        """Prepare for a meter that is identified already."""
+        """Prepare for a meter that is identified already, read at one moment of each second."""
         super().__init__(
             hass,
             LOGGER,
@@ -66,10 +60,7 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
             update_interval=POLL_INTERVAL,
             always_update=False,
         )
-        phases = hass.data.setdefault(
-            PHASES, (number * _GOLDEN_SECTION % 1 for number in count())
-        )
-        self._phase_s = next(phases)
+        self._moment_s = moment_s
         self.meter = meter
         self.sessions = sessions
         sessions.ending = self.show_exact
@@ -133,8 +124,8 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
 
         Home Assistant takes the one in the next second, whatever it leaves out by that.
         """
-        is_ahead = self._phase_s > self.hass.loop.time() % 1
-        self._microsecond = self._phase_s - is_ahead
+        is_ahead = self._moment_s > self.hass.loop.time() % 1
+        self._microsecond = self._moment_s - is_ahead
         super()._schedule_refresh()
 
     @override

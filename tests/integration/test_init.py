@@ -1,6 +1,7 @@
 """A meter's entry: set up, polled, lost, found again, unloaded."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from itertools import pairwise
@@ -12,8 +13,9 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.dc_meter.coordinator import PHASES
+from custom_components.dc_meter.const import DOMAIN
 from custom_components.dc_meter.metering.meter import MeterReading
+from custom_components.dc_meter.moments import MOMENTS, TOGETHER, take_moment
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_STATE_REPORTED, STATE_UNAVAILABLE
 from homeassistant.core import EventStateReportedData, HomeAssistant, callback
@@ -24,7 +26,7 @@ from simulators.dct1 import SimulatedDct1
 from simulators.iem_dcr import IemDcrServer, SimulatedIemDcr
 from simulators.line import SerialLine
 
-from .conftest import state_of
+from .conftest import dct1_data, state_of
 
 type Setup = Callable[[MockConfigEntry], Awaitable[None]]
 
@@ -95,8 +97,8 @@ async def test_what_a_reading_says_nothing_new_of_is_not_written(
 async def test_a_reading_that_ends_in_the_next_second_does_not_cost_it(
     hass: HomeAssistant, dct1_entry: MockConfigEntry, setup: Setup
 ) -> None:
-    """Meters read at half past are read at half past, also when they took until then."""
-    hass.data[PHASES] = iter((0.5,))
+    """Meters of the second moment are read at it, also when they took until the next second."""
+    hass.data[MOMENTS] = defaultdict(set, {0: set(range(TOGETHER))})
     await setup(dct1_entry)
     coordinator = dct1_entry.runtime_data.coordinator
     read, began_at = coordinator.meter.read, list[float]()
@@ -110,20 +112,16 @@ async def test_a_reading_that_ends_in_the_next_second_does_not_cost_it(
     with patch.object(coordinator.meter, "read", wait_and_read):
         await asyncio.sleep(4)
     assert len(began_at) >= 3
-    assert [at % 1 for at in began_at] == pytest.approx([0.5] * len(began_at), abs=0.1)
+    assert [at % 1 for at in began_at] == pytest.approx(
+        [0.618] * len(began_at), abs=0.1
+    )
     assert all(b - a == pytest.approx(1, abs=0.1) for a, b in pairwise(began_at))
 
 
-async def test_meters_are_read_at_different_times(
-    hass: HomeAssistant,
-    dct1_entry: MockConfigEntry,
-    iem_dcr_entry: MockConfigEntry,
-    setup: Setup,
-) -> None:
-    """The second of two is read most of half a second after the first."""
-    await setup(dct1_entry)  # and with it the other
+async def parts_of_a_second(hass: HomeAssistant) -> dict[str, float]:
+    """Return at which part of a second each meter that is loaded is read, by its title."""
     began_at: dict[str, float] = {}
-    for entry in (dct1_entry, iem_dcr_entry):
+    for entry in hass.config_entries.async_loaded_entries(DOMAIN):
         meter = entry.runtime_data.coordinator.meter
 
         async def note(
@@ -135,8 +133,56 @@ async def test_meters_are_read_at_different_times(
 
         meter.read = note
     await asyncio.sleep(2.2)
-    apart = abs(began_at["DCT1"] - began_at["IEM-DCR"])
-    assert 0.3 < apart < 0.7
+    return began_at
+
+
+async def test_meters_of_different_lines_are_read_at_one_moment(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+) -> None:
+    """The processor wakes up once for both."""
+    await setup(dct1_entry)  # and with it the other
+    began_at = await parts_of_a_second(hass)
+    assert began_at["DCT1"] == pytest.approx(began_at["IEM-DCR"], abs=0.1)
+
+
+async def test_meters_of_one_line_are_read_at_different_moments(
+    hass: HomeAssistant,
+    dct1_entry: MockConfigEntry,
+    line: SerialLine,
+    setup: Setup,
+) -> None:
+    """The second of two is read most of half a second after the first."""
+    line.connect(SimulatedDct1(address=2, serial_number="BY0000000000X"))
+    other = MockConfigEntry(
+        domain=DOMAIN,
+        title="Other",
+        unique_id="BY0000000000X",
+        data=dct1_data(line, address=2),
+        options=dct1_entry.options,
+    )
+    other.add_to_hass(hass)
+    await setup(dct1_entry)  # and with it the other
+    began_at = await parts_of_a_second(hass)
+    assert 0.3 < abs(began_at["DCT1"] - began_at["Other"]) < 0.7
+
+
+async def test_no_more_than_some_meters_are_read_at_one_moment(
+    hass: HomeAssistant,
+) -> None:
+    """One more begins the next moment; what an unloaded entry leaves is taken again."""
+    entries = [MockConfigEntry(domain=DOMAIN) for _ in range(TOGETHER + 2)]
+    first, *others, one_more, last = entries
+    moments = [
+        take_moment(hass, entry, endpoint)
+        for endpoint, entry in enumerate((first, *others))
+    ]
+    assert len(set(moments)) == 1
+    assert take_moment(hass, one_more, "another") not in moments
+    await first._async_process_on_unload(hass)  # noqa: SLF001
+    assert take_moment(hass, last, "the last") in moments
 
 
 async def test_a_lost_meter_is_unavailable_and_logged_once_each_way(
