@@ -518,6 +518,7 @@ GROUND = f"{PACKAGE}.metering"
 FLOORS = {
     f"{PACKAGE}.coordinator": 2,
     f"{PACKAGE}.events": 2,
+    f"{PACKAGE}.held": 2,
     f"{PACKAGE}.ledger": 2,
     f"{PACKAGE}.receipts": 2,
     f"{PACKAGE}.registers": 2,
@@ -528,6 +529,8 @@ FLOORS = {
     f"{PACKAGE}.archive": 1,
     f"{PACKAGE}.clock": 1,
     f"{PACKAGE}.economy": 1,
+    f"{PACKAGE}.gaps": 1,
+    f"{PACKAGE}.moments": 1,
     f"{PACKAGE}.outcome": 1,
     f"{PACKAGE}.plausible": 1,
     f"{PACKAGE}.polls": 1,

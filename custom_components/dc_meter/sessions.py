@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
-from hashlib import sha256
-from time import monotonic
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -21,7 +19,9 @@ from homeassistant.util.hass_dict import HassKey
 
 from .archive import ArchiveError, RecordKind
 from .const import DOMAIN, EVENT_FAILED, EVENT_STARTED, EVENT_STOPPED, LOGGER
-from .ledger import Ledger, signed_part
+from .gaps import OpenGaps
+from .held import RECEIPT_PATIENCE_S, HeldReceipt
+from .ledger import Ledger
 from .metering.errors import (
     MeterError,
     MeterUnreachableError,
@@ -41,7 +41,7 @@ from .metering.meter import (
     TransactionRequest,
 )
 from .metering.uptime import uptime_s
-from .metering.verdict import Objection, Verdict
+from .metering.verdict import Objection
 from .outcome import (
     NoLongerSoError,
     NotLoadedError,
@@ -64,9 +64,6 @@ from .session import (
     decode,
 )
 from .trust import Trust
-
-RECEIPT_PATIENCE_S = 60
-"""How long a meter that shows no receipt of an ended transaction is asked for it."""
 
 _LOCKS: HassKey[WeakValueDictionary[str, asyncio.Lock]] = HassKey(
     f"{DOMAIN}_session_locks"
@@ -123,12 +120,8 @@ class Sessions:
         self._foreign_seen = False
         """A transaction that nobody here started was seen to run."""
 
-        self._held: str | None = None
-        """Digest of the receipt the meter was last seen to hold; never that of what runs now."""
-
-        self._looked_at_held = False
-        """Whether ``_held`` is known since the meter was last away."""
-
+        self._held = HeldReceipt(meter, ledger)
+        self._gaps = OpenGaps()
         self._is_closed = False
 
         self._asked_to_stop = ""
@@ -137,11 +130,6 @@ class Sessions:
         self.ending: Callable[[], None] = lambda: None
         """Called while the session that ends can still be seen, to show the last of it."""
 
-        self._look_until = 0.0
-        """Until when the meter may still show an earlier receipt than it is about to hold."""
-
-        self._receipt_missed_since: float | None = None
-        self._gap_begins: dict[GapKind, datetime] = {}
         self._last_reading: MeterReading | None = None
         self._last_reading_at = 0.0
 
@@ -161,20 +149,17 @@ class Sessions:
             return
         if record.kind is RecordKind.STARTING:
             self._unresolved = decode(record).session
-            self._gap_begins[GapKind.NOT_WATCHED] = record.written_at
+            self._gaps.begin(GapKind.NOT_WATCHED, record.written_at)
         elif record.kind in _RUNNING:
             self.current = decode(record).session
-            self._gap_begins[GapKind.NOT_WATCHED] = record.written_at
+            self._gaps.begin(GapKind.NOT_WATCHED, record.written_at)
             if record.kind is RecordKind.STOPPING:
                 self._asked_to_stop = self.current.transaction_id
 
     @callback
     def was_watched(self, *, until: datetime) -> None:
         """Begin the gap that ``resume`` found no earlier than here: no crash leaves a record."""
-        begins_at = self._gap_begins.get(GapKind.NOT_WATCHED)
-        # A clock that was set back since proves nothing. In UTC, for summer time's end is no such.
-        if begins_at is not None and begins_at < until <= dt_util.utcnow():
-            self._gap_begins[GapKind.NOT_WATCHED] = until
+        self._gaps.was_watched(until)
 
     async def close(self) -> None:
         """Refuse everything from now on, also what already waits, and note it like ``pause``."""
@@ -187,7 +172,7 @@ class Sessions:
         async with self._lock:
             if self.current is None:
                 return
-            session = self.current.with_gaps(self._open_gaps(dt_util.now()))
+            session = self.current.with_gaps(self._gaps.so_far(dt_util.now()))
             try:
                 await self._ledger.write(RecordKind.PAUSED, Account(session=session))
             except ArchiveError as err:
@@ -269,7 +254,7 @@ class Sessions:
                 asked_at=dt_util.now(),
                 price=price,
                 warnings=self._warnings(request, price),
-                held_before=self._held,
+                held_before=self._held.digest,
             )
             await self._ledger.write(RecordKind.STARTING, Account(session=session))
             self._unresolved = session
@@ -382,25 +367,24 @@ class Sessions:
             return False
         self._take(reading)
         if reading.transaction_active:
-            self._receipt_missed_since = None
+            self._held.is_not_missed()
         if self.current is None:
             if reading.transaction_active and self._unresolved is None:
                 self._foreign_seen = True
             return self._unresolved is not None or (
                 reading.transaction_active is False
-                and (self._foreign_seen or not self._looked_at_held)
+                and (self._foreign_seen or not self._held.is_known)
             )
         if reading.clock_state is ClockState.UNSYNCHRONIZED:
-            self._gap_begins.setdefault(GapKind.CLOCK_UNSYNCHRONIZED, dt_util.now())
-        return reading.transaction_active is False or bool(self._ended_gaps(reading))
+            self._gaps.begin(GapKind.CLOCK_UNSYNCHRONIZED, dt_util.now())
+        return reading.transaction_active is False or bool(self._gaps.ended_by(reading))
 
     @callback
     def lost(self) -> None:
-        """Take note that the meter does not answer: no receipt is missed meanwhile."""
-        self._receipt_missed_since = None
-        self._looked_at_held = False
+        """Take note that the meter does not answer."""
+        self._held.meter_was_away()
         if self.current is not None:
-            self._gap_begins.setdefault(GapKind.METER_UNREACHABLE, dt_util.now())
+            self._gaps.begin(GapKind.METER_UNREACHABLE, dt_util.now())
 
     async def settle(self, reading: MeterReading) -> None:
         """Make the archive agree with the meter, now that it was heard."""
@@ -408,22 +392,8 @@ class Sessions:
 
     async def _settle(self, reading: MeterReading) -> None:
         async with self._alone():
-            await self._keep_gaps(self._ended_gaps(reading))
+            await self._keep_gaps(self._gaps.ended_by(reading))
             await self._resolve(await self._active())
-
-    def _open_gaps(self, until: datetime) -> tuple[Gap, ...]:
-        return tuple(
-            Gap(kind=kind, begins_at=begins_at, ends_at=until)
-            for kind, begins_at in self._gap_begins.items()
-        )
-
-    def _ended_gaps(self, reading: MeterReading) -> tuple[Gap, ...]:
-        return tuple(
-            gap
-            for gap in self._open_gaps(dt_util.now())
-            if gap.kind is not GapKind.CLOCK_UNSYNCHRONIZED
-            or reading.clock_state is not ClockState.UNSYNCHRONIZED
-        )
 
     async def _keep_gaps(self, gaps: tuple[Gap, ...]) -> None:
         if self.current is None or not gaps:
@@ -431,8 +401,7 @@ class Sessions:
         session = self.current.with_gaps(gaps)
         await self._ledger.write(RecordKind.GAP, Account(session=session))
         self.current = session
-        for gap in gaps:
-            del self._gap_begins[gap.kind]
+        self._gaps.end(gaps)
 
     async def _resolve(self, active: bool | None) -> None:
         if (session := self._unresolved) is not None:
@@ -444,42 +413,32 @@ class Sessions:
             await self._recover(self.current)
         elif self._foreign_seen and active is False:
             await self._keep_foreign()
-        elif active is False and not self._looked_at_held:
+        elif active is False and not self._held.is_known:
             # One that cannot say is not asked each second.
-            self._looked_at_held = monotonic() >= self._look_until
+            self._held.was_looked_at()
             await self._look_at_held()
 
     async def _look_at_held(self) -> None:
-        """Note which receipt the meter holds, and keep it if it came and went unseen."""
-        held = await self._held_receipt()
-        if held is not None:
-            await self._keep_unseen(held)
-        self._held = _digest(held)
-        self._looked_at_held = monotonic() >= self._look_until
+        """Note which receipt the meter holds; keep it if its transaction came and went unseen.
 
-    async def _held_receipt(self, *, may_be_ours: bool = False) -> Snapshot | None:
-        """Ask for the receipt the meter holds; one that has never made any may say so in its own way.
-
-        Where it may be the first of all, and ours, that is believed after a while.
+        The next takes its place.
         """
-        try:
-            return await self._meter.last_receipt()
-        except UnexpectedAnswerError:
-            if await self._ledger.latest(RecordKind.STOPPED):
-                raise
-            if may_be_ours:
-                self._miss_receipt()
-            return None
+        held = await self._held.ask()
+        if held is not None and await self._held.is_unseen(held):
+            await self._stopped(self._foreign(), held, None)
+            self._held.is_the_newest()
+        self._held.is_now(held)
+        self._held.was_looked_at()
 
     async def _not_begun(
         self, session: Session, error: MeterError | None, context: Context | None
     ) -> None:
         """Fail a start, unless it came about unseen and a loss of supply has ended it."""
-        receipt = await self._held_receipt(may_be_ours=error is None)
-        if receipt is None or await self._is_earlier(session, receipt):
+        receipt = await self._held.ask(may_be_ours=error is None)
+        if receipt is None or await self._held.is_earlier(session, receipt):
             await self._fail(session, error, context)
             return
-        if not self._is_named_in(session, receipt):
+        if not self._held.is_named_in(session, receipt):
             await self._fail_for_another(session, error, receipt, context)
             return
         await self._started(session, None, context)
@@ -490,49 +449,29 @@ class Sessions:
 
         Raises ``NoReceiptError`` while the meter may still be signing it.
         """
-        session, receipt = self._foreign(), await self._meter.last_receipt()
-        if receipt is not None and not await self._is_earlier(session, receipt):
-            self._receipt_missed_since = None
-            await self._stopped(session, receipt, None)
-            # It may be that of an earlier one, shown until this one's is signed.
-            self._looked_at_held = False
-            self._look_until = monotonic() + RECEIPT_PATIENCE_S
+        session = self._foreign()
+        if (receipt := await self._held.of_ended(session)) is None:
+            self._foreign_seen = False
             return
-        self._miss_receipt()
-        self._foreign_seen = False
-
-    async def _keep_unseen(self, held: Snapshot) -> None:
-        """Keep the receipt of a transaction that came and went unseen: the next takes its place.
-
-        What the meter held before the archive had any of its receipts is left alone.
-        """
-        if await self._ledger.latest(
-            RecordKind.STOPPED
-        ) and not await self._ledger.keeps(held):
-            await self._stopped(self._foreign(), held, None)
-            self._look_until = 0.0
+        await self._stopped(session, receipt, None)
+        self._held.may_be_earlier()
 
     async def _recover(self, session: Session) -> None:
         """Fetch the receipt of a transaction that ended without us.
 
         Raises ``NoReceiptError`` while the meter may still be signing it.
         """
-        receipt = await self._meter.last_receipt()
-        if receipt is not None and not await self._is_earlier(session, receipt):
-            self._receipt_missed_since = None
-            if self._is_named_in(session, receipt):
-                await self._stopped(session, receipt, None)
-            else:
-                await self._fail_for_another(
-                    session, NoReceiptError(seconds=RECEIPT_PATIENCE_S), receipt, None
-                )
-            return
-        self._miss_receipt()
-        LOGGER.warning(
-            "Transaction %s ended at the meter and left no receipt",
-            session.transaction_id,
-        )
-        await self._fail(session, NoReceiptError(seconds=RECEIPT_PATIENCE_S), None)
+        none_left = NoReceiptError(seconds=RECEIPT_PATIENCE_S)
+        if (receipt := await self._held.of_ended(session)) is None:
+            LOGGER.warning(
+                "Transaction %s ended at the meter and left no receipt",
+                session.transaction_id,
+            )
+            await self._fail(session, none_left, None)
+        elif self._held.is_named_in(session, receipt):
+            await self._stopped(session, receipt, None)
+        else:
+            await self._fail_for_another(session, none_left, receipt, None)
 
     async def _fail_for_another(
         self,
@@ -545,35 +484,10 @@ class Sessions:
 
         It comes second, for the meter has it until the next.
         """
-        foreign = self._foreign().with_gaps(self._open_gaps(dt_util.now()))
+        foreign = self._foreign().with_gaps(self._gaps.so_far(dt_util.now()))
         await self._fail(session, error, context)
         self._foreign_seen = True
         await self._stopped(foreign, receipt, None)
-
-    async def _is_earlier(self, session: Session, receipt: Snapshot) -> bool:
-        """Tell whether a receipt is from before a session."""
-        is_held_before = session.held_before in _digests(receipt)
-        return is_held_before or await self._ledger.keeps(receipt)
-
-    def _miss_receipt(self) -> None:
-        """Raise ``NoReceiptError`` until the meter was asked for long enough."""
-        now = monotonic()
-        if self._receipt_missed_since is None:
-            self._receipt_missed_since = now
-        if now - self._receipt_missed_since < RECEIPT_PATIENCE_S:
-            raise NoReceiptError(seconds=RECEIPT_PATIENCE_S)
-        self._receipt_missed_since = None
-
-    def _is_named_in(self, session: Session, receipt: Snapshot) -> bool:
-        """Tell whether a receipt is this session's, by the user it names.
-
-        Each of ours names one, or the transaction in that place; what cannot be read may.
-        """
-        judgement = self._ledger.account(replace(session, end=receipt)).judgement
-        if judgement is None or judgement.verdict is not Verdict.VALID:
-            return True
-        is_named = bool(judgement.user) or session.transaction_id.startswith(FOREIGN)
-        return is_named and session.can_be_of(judgement.user)
 
     async def _stop_running(self, context: Context | None) -> Outcome:
         """End what runs; a refusal and a lost answer leave it as the meter has it."""
@@ -587,7 +501,7 @@ class Sessions:
         """End what runs. Raises what ``Meter.end`` does, and while an earlier receipt is shown."""
         snapshot = await self._meter.end()
         keeps_receipts = Capability.TRANSACTIONS in self._meter.capabilities
-        if keeps_receipts and await self._is_earlier(session, snapshot):
+        if keeps_receipts and await self._held.is_earlier(session, snapshot):
             raise NoReceiptError(seconds=RECEIPT_PATIENCE_S)
         return snapshot
 
@@ -619,7 +533,7 @@ class Sessions:
             meter=self._meter.identity,
             asked_at=now,
             price=self._price_unseen(),
-            held_before=self._held,
+            held_before=self._held.digest,
         )
 
     def _warnings(
@@ -650,7 +564,7 @@ class Sessions:
                 raise UnknownTransactionError(transaction_id=transaction_id)
             return self._already_stopped(decode(records[-1]))
         last = await self._ledger.last_stopped()
-        receipt = await self._held_receipt()
+        receipt = await self._held.ask()
         if receipt is not None and not await self._ledger.keeps(receipt):
             outcome = await self._stopped(self._foreign(), receipt, context)
             return replace(outcome, already_stopped=True)
@@ -681,11 +595,11 @@ class Sessions:
         )
         account = await self._ledger.write(RecordKind.STARTED, Account(session=session))
         self.current, self._unresolved = session, None
-        self._receipt_missed_since = None
+        self._held.is_not_missed()
         if snapshot is not None:
-            self._gap_begins.clear()
-        elif not self._gap_begins:
-            self._gap_begins[GapKind.METER_UNREACHABLE] = session.asked_at
+            self._gaps.clear()
+        elif not self._gaps:
+            self._gaps.begin(GapKind.METER_UNREACHABLE, session.asked_at)
         outcome = Outcome(kind=EVENT_STARTED, account=account)
         self._announce(outcome, context)
         return outcome
@@ -695,7 +609,7 @@ class Sessions:
     ) -> Outcome:
         now = dt_util.now()
         session = replace(
-            session.with_gaps(self._open_gaps(now)),
+            session.with_gaps(self._gaps.so_far(now)),
             ended_at=now,
             meter_ended_at=self._meter_time,
             end=snapshot,
@@ -705,10 +619,10 @@ class Sessions:
             account = account.with_objection(Objection.LIVE_REGISTER_DIFFERS)
         account = await self._ledger.write(RecordKind.STOPPED, account)
         self.ending()
-        self._held = _digest(snapshot)
+        self._held.is_now(snapshot)
         self._foreign_seen = False
         self.current = None
-        self._gap_begins.clear()
+        self._gaps.clear()
         outcome = Outcome(kind=EVENT_STOPPED, account=account)
         self._announce(outcome, context)
         return outcome
@@ -744,7 +658,7 @@ class Sessions:
         self.ending()
         self._unresolved = self.current = None
         self._foreign_seen = False
-        self._gap_begins.clear()
+        self._gaps.clear()
         self._announce(
             Outcome(kind=EVENT_FAILED, account=account, error=error), context
         )
@@ -782,22 +696,3 @@ def _observe(task: asyncio.Task[Any]) -> None:
     """Look at how a task ended, since whoever asked for it may have gone."""
     if not task.cancelled():
         task.exception()
-
-
-def _digest(receipt: Snapshot | None) -> str | None:
-    """Return what tells a receipt from every other."""
-    return next(iter(_digests(receipt)), None)
-
-
-def _digests(receipt: Snapshot | None) -> tuple[str, ...]:
-    """Return the digest of what is signed, for it may be signed anew, and of the whole text.
-
-    Sessions that began with an earlier release have the latter.
-    """
-    if receipt is None or receipt.signed_value is None:
-        return ()
-    value = receipt.signed_value
-    return tuple(
-        sha256(text.encode()).hexdigest()
-        for text in (signed_part(value), value.signed_meter_data)
-    )

@@ -579,7 +579,7 @@ async def test_no_receipt_is_missed_while_the_meter_is_away(
     """Its patience begins anew: who is just back may have it a moment later."""
     iem = "custom_components.dc_meter.metering.iem_dcr"
     monkeypatch.setattr(f"{iem}.RECEIPT_TIMEOUT_S", 0.3)
-    monkeypatch.setattr("custom_components.dc_meter.sessions.RECEIPT_PATIENCE_S", 1)
+    monkeypatch.setattr("custom_components.dc_meter.held.RECEIPT_PATIENCE_S", 1)
     await setup(iem_dcr_entry)
     await call(hass, iem_dcr_entry, "start", transaction_id="T")
     iem_dcr.signature_delay(seconds=2)
@@ -828,7 +828,7 @@ async def test_a_receipt_that_never_comes_is_given_up(
     """A power cut keeps the meter from signing; what it shows is the receipt before, for good."""
     iem = "custom_components.dc_meter.metering.iem_dcr"
     monkeypatch.setattr(f"{iem}.RECEIPT_TIMEOUT_S", 0.3)
-    monkeypatch.setattr("custom_components.dc_meter.sessions.RECEIPT_PATIENCE_S", 0)
+    monkeypatch.setattr("custom_components.dc_meter.held.RECEIPT_PATIENCE_S", 0)
     await setup(iem_dcr_entry)
     await call(hass, iem_dcr_entry, "start", transaction_id="first")
     await call(hass, iem_dcr_entry, "stop")
@@ -1060,7 +1060,7 @@ async def test_the_receipt_of_a_transaction_before_ours_is_not_ours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A meter that loses our transaction still shows somebody else's: that is no proof of ours."""
-    monkeypatch.setattr("custom_components.dc_meter.sessions.RECEIPT_PATIENCE_S", 0)
+    monkeypatch.setattr("custom_components.dc_meter.held.RECEIPT_PATIENCE_S", 0)
     await setup(iem_dcr_entry)
     meter = iem_dcr_entry.runtime_data.meter
     await meter.begin(TransactionRequest(transaction_id="SOMEBODY ELSE"))

@@ -13,7 +13,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 import voluptuous as vol
 
-from custom_components.dc_meter import sessions
+from custom_components.dc_meter import held
 from custom_components.dc_meter.const import DOMAIN, EVENT_DC_METER
 from custom_components.dc_meter.metering.errors import MeterUnreachableError
 from custom_components.dc_meter.presence import lost_meters, report_lost
@@ -236,7 +236,7 @@ async def test_a_transaction_that_leaves_no_receipt_is_heard_as_not_billable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A start that was refused is not: nothing is left to bill."""
-    monkeypatch.setattr(sessions, "RECEIPT_PATIENCE_S", 0)
+    monkeypatch.setattr(held, "RECEIPT_PATIENCE_S", 0)
     await setup(iem_dcr_entry)
     heard = await listen("receipt_not_billable", at(hass, iem_dcr_entry))
     car.set_power(50_000)
