@@ -15,7 +15,7 @@ from .actions import async_setup_actions
 from .adapter import follow_adapter, note_adapter, watch_adapter
 from .archive import ArchiveError
 from .archive_file import async_archive, async_setup_archive
-from .connection import LineInUseError, connect, endpoint
+from .connection import LineInUseError, connect, endpoint_of
 from .const import DOMAIN
 from .coordinator import DcMeterConfigEntry, DcMeterCoordinator, DcMeterData
 from .downloads import async_setup_downloads
@@ -97,7 +97,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DcMeterConfigEntry) -> b
         entry,
         meter,
         sessions,
-        moment_s=take_moment(hass, entry, endpoint(entry)),
+        moment_s=take_moment(hass, entry, endpoint_of(entry)),
     )
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = DcMeterData(

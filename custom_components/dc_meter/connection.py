@@ -163,12 +163,13 @@ def connect(hass: HomeAssistant, entry: ConfigEntry) -> Meter:
     return _iem_dcr(hass, settings)
 
 
-def endpoint(entry: ConfigEntry) -> Hashable:
+def endpoint_of(entry: ConfigEntry) -> Hashable:
     """Return what meters that cannot be read at the same time have in common."""
     settings = entry.data | entry.options
     if settings[CONF_METER] == METER_DCT1:
         return modbus_params(settings).endpoint
-    return settings[CONF_URL]
+    url: str = settings[CONF_URL]
+    return url
 
 
 def line_of(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, Any] | None:

@@ -23,41 +23,46 @@ class HeldReceipt:
         self._meter = meter
         self._ledger = ledger
         self.digest: str | None = None
-        """Of the receipt the meter was last seen to hold; never of that of what runs now."""
+        """Of the receipt last seen; what runs now has none yet."""
 
-        self._was_looked_at = False
+        self.is_known = False
+        """Whether it was looked at since the meter was last away, and none is about to follow."""
+
         self._look_until = 0.0
+        """Until when another may be about to follow."""
+
         self._missed_since: float | None = None
 
     @property
-    def is_known(self) -> bool:
-        """Whether it was looked at since the meter was last away, and stays until the next."""
-        return self._was_looked_at and monotonic() >= self._look_until
+    def can_be_told(self) -> bool:
+        """Whether the next can be told from it."""
+        return self.is_known and self.digest is not None
 
-    def was_looked_at(self) -> None:
-        """Do not look again until something happens."""
-        self._was_looked_at = True
-
-    def is_now(self, receipt: Snapshot | None) -> None:
+    def note(self, receipt: Snapshot | None) -> None:
         """Take note of the receipt that the meter holds."""
         self.digest = next(iter(_digests(receipt)), None)
 
-    def may_be_earlier(self) -> None:
-        """Look again for a while: what was shown may be of before, until the next is signed."""
-        self._was_looked_at = False
-        self._look_until = monotonic() + RECEIPT_PATIENCE_S
+    def looked(self) -> None:
+        """Take note that it was looked at, or that there is no use in it."""
+        self.is_known = monotonic() >= self._look_until
 
-    def is_the_newest(self) -> None:
-        """Take note that no other is about to replace it."""
+    def look_again(self, *, for_another: bool) -> None:
+        """Look again; for as long as the next may be being signed, if it is about to follow."""
+        self.is_known = False
+        if for_another:
+            self._look_until = monotonic() + RECEIPT_PATIENCE_S
+
+    def stop_looking(self) -> None:
+        """Take note that no other is about to follow."""
         self._look_until = 0.0
 
     def meter_was_away(self) -> None:
         """Know nothing of what it holds by now; nor is a receipt missed meanwhile."""
-        self._was_looked_at = False
+        self.look_again(for_another=monotonic() < self._look_until)
         self._missed_since = None
 
-    def is_not_missed(self) -> None:
-        """Begin anew to wait for a receipt."""
+    def wait_anew(self) -> None:
+        """Give the meter its time for a receipt once more."""
         self._missed_since = None
 
     async def ask(self, *, may_be_ours: bool = False) -> Snapshot | None:

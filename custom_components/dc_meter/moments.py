@@ -22,13 +22,13 @@ _GOLDEN_SECTION = 0.618_034
 """Steps of it keep any number of moments apart, so that meters of one line seldom wait."""
 
 MOMENTS: HassKey[defaultdict[int, set[Hashable]]] = HassKey(f"{DOMAIN}_moments")
-"""The lines that are read at each of them."""
+"""The lines that are read at each moment, by its number."""
 
 
 @callback
 def take_moment(hass: HomeAssistant, entry: ConfigEntry, endpoint: Hashable) -> float:
     """Return the part of a second at which a meter is read, until its entry is unloaded."""
-    moments = hass.data.setdefault(MOMENTS, defaultdict(set))
+    moments = hass.data.setdefault(MOMENTS, defaultdict[int, set[Hashable]](set))
     number = next(
         number
         for number in count()

@@ -367,7 +367,7 @@ class Sessions:
             return False
         self._take(reading)
         if reading.transaction_active:
-            self._held.is_not_missed()
+            self._held.wait_anew()
         if self.current is None:
             if reading.transaction_active and self._unresolved is None:
                 self._foreign_seen = True
@@ -415,7 +415,7 @@ class Sessions:
             await self._keep_foreign()
         elif active is False and not self._held.is_known:
             # One that cannot say is not asked each second.
-            self._held.was_looked_at()
+            self._held.looked()
             await self._look_at_held()
 
     async def _look_at_held(self) -> None:
@@ -426,9 +426,9 @@ class Sessions:
         held = await self._held.ask()
         if held is not None and await self._held.is_unseen(held):
             await self._stopped(self._foreign(), held, None)
-            self._held.is_the_newest()
-        self._held.is_now(held)
-        self._held.was_looked_at()
+            self._held.stop_looking()
+        self._held.note(held)
+        self._held.looked()
 
     async def _not_begun(
         self, session: Session, error: MeterError | None, context: Context | None
@@ -453,8 +453,10 @@ class Sessions:
         if (receipt := await self._held.of_ended(session)) is None:
             self._foreign_seen = False
             return
+        # What was not known may be shown until this one's is signed.
+        may_be_earlier = not self._held.can_be_told
         await self._stopped(session, receipt, None)
-        self._held.may_be_earlier()
+        self._held.look_again(for_another=may_be_earlier)
 
     async def _recover(self, session: Session) -> None:
         """Fetch the receipt of a transaction that ended without us.
@@ -503,6 +505,7 @@ class Sessions:
         keeps_receipts = Capability.TRANSACTIONS in self._meter.capabilities
         if keeps_receipts and await self._held.is_earlier(session, snapshot):
             raise NoReceiptError(seconds=RECEIPT_PATIENCE_S)
+        self._held.stop_looking()
         return snapshot
 
     async def _stop_foreign(self, context: Context | None) -> Outcome:
@@ -595,7 +598,7 @@ class Sessions:
         )
         account = await self._ledger.write(RecordKind.STARTED, Account(session=session))
         self.current, self._unresolved = session, None
-        self._held.is_not_missed()
+        self._held.wait_anew()
         if snapshot is not None:
             self._gaps.clear()
         elif not self._gaps:
@@ -619,7 +622,7 @@ class Sessions:
             account = account.with_objection(Objection.LIVE_REGISTER_DIFFERS)
         account = await self._ledger.write(RecordKind.STOPPED, account)
         self.ending()
-        self._held.is_now(snapshot)
+        self._held.note(snapshot)
         self._foreign_seen = False
         self.current = None
         self._gaps.clear()

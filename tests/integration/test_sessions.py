@@ -11,6 +11,7 @@ from pathlib import Path
 import sqlite3
 from time import sleep
 from typing import Any
+from unittest.mock import patch
 
 from freezegun import freeze_time
 import pytest
@@ -919,6 +920,67 @@ async def test_no_receipt_of_others_is_lost_that_came_and_went_around_a_restart(
         for event in events
         if event.data["type"] == "transaction_stopped"
     ] == receipts
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_meter_is_not_asked_for_its_receipt_for_ever(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    iem_dcr: SimulatedIemDcr,
+    monkeypatch: pytest.MonkeyPatch,
+    is_known: bool,
+) -> None:
+    """Once more after a transaction of somebody else; for a while where what it held was not known."""
+    monkeypatch.setattr("custom_components.dc_meter.held.RECEIPT_PATIENCE_S", 3)
+    await setup(iem_dcr_entry)
+    await call(hass, iem_dcr_entry, "start")
+    await call(hass, iem_dcr_entry, "stop")
+    await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
+    await setup(iem_dcr_entry)
+    if is_known:
+        await poll(hass, iem_dcr_entry)
+    iem_dcr.post_receipt({"TX": "B"})
+    await poll(hass, iem_dcr_entry)
+    iem_dcr.post_receipt({"TX": "E"})
+    await asyncio.sleep(0.5)
+    meter = iem_dcr_entry.runtime_data.meter
+    with patch.object(meter, "last_receipt", wraps=meter.last_receipt) as asked:
+        for _ in range(4):
+            await poll(hass, iem_dcr_entry)
+        assert asked.call_count == 2 if is_known else asked.call_count >= 4
+        await asyncio.sleep(3)
+        await poll(hass, iem_dcr_entry)
+        asked.reset_mock()
+        await poll(hass, iem_dcr_entry)
+        assert not asked.called
+
+
+async def test_an_outage_does_not_use_up_the_time_for_a_receipt(
+    hass: HomeAssistant,
+    iem_dcr_entry: MockConfigEntry,
+    setup: Setup,
+    server: IemDcrServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The meter is away for longer; what it signs once it is back is looked for as long."""
+    monkeypatch.setattr("custom_components.dc_meter.held.RECEIPT_PATIENCE_S", 2)
+    await setup(iem_dcr_entry)
+    for mark in "BE":
+        server.meter.post_receipt({"TX": mark})
+        await poll(hass, iem_dcr_entry)
+    await asyncio.sleep(0.5)
+    await poll(hass, iem_dcr_entry)
+    server.disconnect(count=1_000)
+    for _ in range(5):
+        await asyncio.sleep(0.5)
+        await poll(hass, iem_dcr_entry)
+    server.disconnect(count=0)
+    await poll(hass, iem_dcr_entry)
+    meter = iem_dcr_entry.runtime_data.meter
+    with patch.object(meter, "last_receipt", wraps=meter.last_receipt) as asked:
+        await poll(hass, iem_dcr_entry)
+    assert asked.called
 
 
 async def test_a_receipt_from_before_that_is_signed_anew_is_not_ours(
