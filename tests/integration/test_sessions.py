@@ -936,19 +936,20 @@ async def test_a_meter_is_not_asked_for_its_receipt_for_ever(
     await setup(iem_dcr_entry)
     await call(hass, iem_dcr_entry, "start")
     await call(hass, iem_dcr_entry, "stop")
-    await hass.config_entries.async_unload(iem_dcr_entry.entry_id)
-    await setup(iem_dcr_entry)
-    if is_known:
-        await poll(hass, iem_dcr_entry)
+    if not is_known:
+        iem_dcr_entry.runtime_data.sessions.lost()
     iem_dcr.post_receipt({"TX": "B"})
     await poll(hass, iem_dcr_entry)
+    events = async_capture_events(hass, EVENT_DC_METER)
     iem_dcr.post_receipt({"TX": "E"})
     await asyncio.sleep(0.5)
+    await poll(hass, iem_dcr_entry)
+    assert [event.data["type"] for event in events] == ["transaction_stopped"]
     meter = iem_dcr_entry.runtime_data.meter
     with patch.object(meter, "last_receipt", wraps=meter.last_receipt) as asked:
-        for _ in range(4):
+        for _ in range(3):
             await poll(hass, iem_dcr_entry)
-        assert asked.call_count == 2 if is_known else asked.call_count >= 4
+        assert asked.call_count <= 1 if is_known else asked.call_count >= 3
         await asyncio.sleep(3)
         await poll(hass, iem_dcr_entry)
         asked.reset_mock()
