@@ -1,6 +1,6 @@
 """DC Charging Meter: signing energy meters of DC chargers in Home Assistant."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -31,6 +31,7 @@ from .price import async_follow_price_entities, is_priced, price_at
 from .registers import register_store
 from .registry import is_replaced
 from .repairs import (
+    WHILE_LOADED,
     async_hide_issues_of_disabled,
     hide_issues,
     show_archive_issues,
@@ -190,9 +191,12 @@ def _watch(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
         hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stopping)
     )
 
+    shown: Collection[str] = WHILE_LOADED
+
     @callback
     def show() -> None:
-        show_issues(hass, entry)
+        nonlocal shown
+        shown = show_issues(hass, entry, shown)
 
     show()
     entry.async_on_unload(coordinator.async_add_listener(show))

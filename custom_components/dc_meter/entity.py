@@ -77,7 +77,7 @@ class DcMeterValueEntity(DcMeterEntity):
     @override
     def _says(self) -> tuple[object, ...]:
         value = self.entity_description.value_fn(self.coordinator)
-        return *super()._says(), value, self.extra_state_attributes
+        return self.available, value, self.extra_state_attributes
 
     @property
     @override

@@ -1,6 +1,6 @@
 """What only the owner of a meter can mend or decide, as repair issues."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, override
 
 from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
@@ -53,18 +53,25 @@ _LEARN_MORE = (
 _REGISTERS = {f"{REGISTER_REFUSED}_{key}": key for key in (*LIFETIME, *TRANSACTION)}
 """The registers by the key of their issue: each steps, and is taken, on its own."""
 
-_WHILE_LOADED = (
+WHILE_LOADED = (
     *Notice,
     *(KEY_CHANGED, FOREIGN_TRANSACTION, METER_EXCHANGED, CLOCK_OFF),
     *_REGISTERS,
 )
+"""What is shown of a meter only while it is loaded."""
+
 _FIXABLE = (KEY_CHANGED, FOREIGN_TRANSACTION, METER_EXCHANGED, *_REGISTERS)
-_WARNINGS = {*_WHILE_LOADED} - {KEY_CHANGED, METER_EXCHANGED}
+_WARNINGS = {*WHILE_LOADED} - {KEY_CHANGED, METER_EXCHANGED}
 
 
 @callback
-def show_issues(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
-    """Show exactly what there is to mend or decide at a loaded meter."""
+def show_issues(
+    hass: HomeAssistant, entry: DcMeterConfigEntry, shown: Collection[str]
+) -> Collection[str]:
+    """Show exactly what there is to mend or decide at a loaded meter, and return the keys of it.
+
+    ``shown`` are the keys of what may be shown already.
+    """
     data = entry.runtime_data
     identity = data.meter.identity
     found: dict[str, Mapping[str, str]] = dict(data.meter.notices().items())
@@ -85,8 +92,9 @@ def show_issues(hass: HomeAssistant, entry: DcMeterConfigEntry) -> None:
             "good": str(refusal.good_wh.scaleb(-3)),
             "refused": str(refusal.refused_wh.scaleb(-3)),
         }
-    for key in _WHILE_LOADED:
+    for key in {*shown, *found}:
         _show(hass, key, found.get(key), entry)
+    return found.keys()
 
 
 def _name_of(hass: HomeAssistant, entry: ConfigEntry, key: str) -> str:
@@ -98,7 +106,7 @@ def _name_of(hass: HomeAssistant, entry: ConfigEntry, key: str) -> str:
 @callback
 def hide_issues(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Show nothing of a meter that is not loaded."""
-    for key in (*_WHILE_LOADED, LINE_IN_USE):
+    for key in (*WHILE_LOADED, LINE_IN_USE):
         ir.async_delete_issue(hass, DOMAIN, _issue_id(key, entry))
 
 

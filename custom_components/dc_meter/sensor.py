@@ -289,7 +289,12 @@ class DcMeterSensor(DcMeterValueEntity, SensorEntity):
 
     @override
     def _says(self) -> tuple[object, ...]:
-        return *super()._says(), self.last_reset
+        return (
+            self.available,
+            self.native_value,
+            self.extra_state_attributes,
+            self.last_reset,
+        )
 
 
 class DcMeterWaitingSensor(DcMeterSensor):
