@@ -225,7 +225,7 @@ ENGLISH = Words(
         Objection.LIVE_REGISTER_DIFFERS: "The register read beside the receipt differs from the signed one.",
     },
     caveats={
-        Caveat.TIME_UNSYNCHRONIZED: "The meter's clock was not synchronised.",
+        Caveat.TIME_UNSYNCHRONIZED: "The meter's clock was not synchronized.",
         Caveat.SIGNATURE_FORM: "The signature is genuine, but written in a form that strict programs reject.",
     },
     charge_point_frozen="The meter held another charge point than the configured one.",
@@ -248,7 +248,7 @@ ENGLISH = Words(
     gaps="Not watched throughout",
     gap_kinds={
         GapKind.METER_UNREACHABLE: "the meter could not be reached",
-        GapKind.CLOCK_UNSYNCHRONIZED: "the meter's clock was not synchronised",
+        GapKind.CLOCK_UNSYNCHRONIZED: "the meter's clock was not synchronized",
         GapKind.NOT_WATCHED: "Home Assistant was not watching the meter",
     },
     more="... and {count} more",

@@ -55,7 +55,7 @@ _OBJECTIONS = {
     Objection.LIVE_REGISTER_DIFFERS: "the register read live was another",
 }
 _CAVEATS = {
-    Caveat.TIME_UNSYNCHRONIZED: "the meter's clock was not synchronised",
+    Caveat.TIME_UNSYNCHRONIZED: "the meter's clock was not synchronized",
     Caveat.SIGNATURE_FORM: "strict verifiers reject the form of this genuine signature",
 }
 _KEYS = {

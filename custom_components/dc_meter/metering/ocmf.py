@@ -383,7 +383,7 @@ def _readings(payload: Mapping[str, Any]) -> tuple[OcmfReading, ...]:
 def _reading(members: Mapping[str, Any]) -> OcmfReading:
     time, clock_state = parse_time(_text(members, "TM") or "")
     if clock_state is None:
-        raise MalformedOcmfError("TM does not say how far its clock is synchronised")
+        raise MalformedOcmfError("TM does not say how far its clock is synchronized")
     value = members.get("RV")
     return OcmfReading(
         time=time,
