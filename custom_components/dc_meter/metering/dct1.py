@@ -7,10 +7,11 @@ and real receipts except where a comment says otherwise.
 import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
+from struct import pack
 from typing import Any, NamedTuple
 
 from modbus_connection import (
@@ -191,11 +192,11 @@ class Dct1:
         """
         self._unit = unit
         self._low_side_sensing = low_side_sensing
-        self._turn = turn or Turn()
-        self._own_turn = Turn()
+        self._line = turn or Turn()
+        self._line.speakers.add(self)
+        self._turn = Turn(within=self._line)
         """Had before the line's: a meter that is gone costs others one wait at a time."""
 
-        self._turn.speakers.add(self)
         self._behind_gateway = behind_gateway
         self._left_alone_until = 0.0
 
@@ -283,9 +284,9 @@ class Dct1:
         long ago, and while it is not known which meter answers after the link was lost.
         Raises ``WrongMeterError`` and ``WordOrderError`` until a whole block clears that.
         """
-        if _now() < self._left_alone_until:
-            raise MeterUnreachableError(error="no answer, and not asked again yet")
         began = _now()
+        if began < self._left_alone_until:
+            raise MeterUnreachableError(error="no answer, and not asked again yet")
         try:
             # While it is gone one try is enough: others on the line have to wait for it.
             live = await _insist(
@@ -353,7 +354,7 @@ class Dct1:
 
     async def close(self) -> None:
         """Leave the line to others; end the reading of energies that may still wait for its answer."""
-        self._turn.speakers.discard(self)
+        self._line.speakers.discard(self)
         if self._energy_task is not None:
             self._energy_task.cancel()
             await asyncio.wait({self._energy_task})
@@ -387,7 +388,7 @@ class Dct1:
 
     @property
     def _shares_gateway(self) -> bool:
-        return self._behind_gateway and len(self._turn.speakers) > 1
+        return self._behind_gateway and len(self._line.speakers) > 1
 
     def _patience_s(self, timeout_s: float) -> float:
         """Return how long to wait for an answer that the meter has so long for."""
@@ -400,7 +401,7 @@ class Dct1:
     async def _ask(self, request: _Request, timeout_s: float) -> list[int]:
         """Send one request. Raises ``MeterUnreachableError`` or ``UnexpectedAnswerError``."""
         timeout_s = self._patience_s(timeout_s)
-        async with self._own_turn, self._turn:
+        async with self._turn:
             if not self._unit.connected:
                 self._doubt()
             began = _now()
@@ -425,8 +426,8 @@ class Dct1:
             except ModbusError as err:
                 self._errors.add(type(err).__name__)
                 raise UnexpectedAnswerError(error=err) from err
-            self._turn.heard_at = _now()
-            self._durations_s[request.name] = self._turn.heard_at - began
+            self._line.heard_at = _now()
+            self._durations_s[request.name] = self._line.heard_at - began
         # pymodbus delivers an answer of any length.
         if len(words) != request.count:
             self._errors.add("length")
@@ -465,15 +466,19 @@ class Dct1:
         return await _insist(partial(self._ask, request, timeout_s), tries)
 
     async def _read_live(self, tries: int = 2) -> _Live:
-        words = await self._read(_LIVE, LIVE_TIMEOUT_S, tries)
-        voltage_dv, current_ma, power_dw = (
-            decode_int32(words[i : i + 2], word_order="little") for i in (0, 2, 4)
-        )
-        sign = 1 if self._low_side_sensing else -1
+        return self._live_in(await self._read(_LIVE, LIVE_TIMEOUT_S, tries))
+
+    def _live_in(self, words: list[int]) -> _Live:
+        """Return the live values in their words, as the installation has them."""
+        voltage_dv = decode_int32(words[0:2], word_order="little")
+        current_ma = decode_int32(words[2:4], word_order="little")
+        power_dw = decode_int32(words[4:6], word_order="little")
+        if not self._low_side_sensing:
+            current_ma, power_dw = -current_ma, -power_dw
         return _Live(
             voltage_v=Decimal(voltage_dv).scaleb(-1),
-            current_a=Decimal(sign * current_ma).scaleb(-3),
-            power_w=Decimal(sign * power_dw).scaleb(-1),
+            current_a=Decimal(current_ma).scaleb(-3),
+            power_w=Decimal(power_dw).scaleb(-1),
         )
 
     async def _read_signature_type(self) -> int:
@@ -528,7 +533,7 @@ class Dct1:
 
         Both in one turn, or whoever starts or stops waits for a reading in between.
         """
-        async with self._own_turn, self._turn:
+        async with self._turn:
             await self._read_live(tries=1)
             try:
                 return await self._ask(request, timeout_s)
@@ -627,13 +632,13 @@ class Dct1:
         async with self._turn_by(turn_until):
             if self._relink_is_due:
                 self._relink_is_due = False
-                if self._turn.heard_at > self._in_vain_since:
+                if self._line.heard_at > self._in_vain_since:
                     # The link leads to others; next time they are to be heard anew.
                     self._in_vain_since = _now()
                 else:
                     with suppress(ModbusError):
                         await self._unit.disconnect()
-            live = await self._read_live(tries=1)
+            live = self._live_in(await self._ask(_LIVE, LIVE_TIMEOUT_S))
             if self._energy_task is not None:
                 if not self._energy_task.done():
                     return live
@@ -650,15 +655,16 @@ class Dct1:
     @asynccontextmanager
     async def _turn_by(self, until: float) -> AsyncIterator[None]:
         """Hold the line, if it can be had by then. Raises ``LineBusyError``."""
-        async with AsyncExitStack() as turns:
-            try:
-                async with asyncio.timeout_at(until):
-                    await turns.enter_async_context(self._own_turn)
-                    await turns.enter_async_context(self._turn)
-            except TimeoutError as err:
-                self._errors.add("busy")
-                raise LineBusyError(error="its line is busy") from err
+        try:
+            async with asyncio.timeout_at(until):
+                await self._turn.acquire()
+        except TimeoutError as err:
+            self._errors.add("busy")
+            raise LineBusyError(error="its line is busy") from err
+        try:
             yield
+        finally:
+            self._turn.release()
 
     async def _read_energy(self, live: _Live) -> None:
         """Read the energies, or the whole block when something else is to be learnt from it."""
@@ -696,7 +702,7 @@ class Dct1:
         Where what was asked before is answered late, the right answer comes next.
         """
         pace = self._energy_pace
-        async with self._own_turn, self._turn:
+        async with self._turn:
             until = _now() + pace.timeout_s
             try:
                 return await self._ask(request, pace.timeout_s)
@@ -856,7 +862,7 @@ def _shown(public_key: PublicKey) -> str:
 
 
 def _bytes(words: list[int]) -> bytes:
-    return b"".join(word.to_bytes(2) for word in words)
+    return pack(f">{len(words)}H", *words)
 
 
 def _now() -> float:
