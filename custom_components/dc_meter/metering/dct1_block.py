@@ -37,6 +37,19 @@ class Unit(IntEnum):
     OHM = 38
 
 
+def _quantity(obis: tuple[int, int, int], unit: Unit) -> bytes:
+    """Return what a record begins with: OBIS code and unit."""
+    return bytes((1, 0, *obis, 255)) + unit.to_bytes(4)
+
+
+_IMPORT = _quantity((1, 8, 0), Unit.WATT_HOUR)
+_EXPORT = _quantity((2, 8, 0), Unit.WATT_HOUR)
+_POWER = _quantity((1, 7, 0), Unit.WATT)
+_VOLTAGE = _quantity((12, 7, 0), Unit.VOLT)
+_CURRENT = _quantity((11, 7, 0), Unit.AMPERE)
+_CABLE_RESISTANCE = _quantity((0, 10, 2), Unit.OHM)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnergyRecords:
     """The two energy registers, exact, as the meter counts them."""
@@ -52,8 +65,8 @@ class EnergyRecords:
         """
         _check_length(data, ENERGY_LENGTH)
         return cls(
-            energy_import_wh=_value(data[0:20], (1, 8, 0), Unit.WATT_HOUR, word_order),
-            energy_export_wh=_value(data[20:40], (2, 8, 0), Unit.WATT_HOUR, word_order),
+            energy_import_wh=_value(data[0:20], _IMPORT, word_order),
+            energy_export_wh=_value(data[20:40], _EXPORT, word_order),
         )
 
     @property
@@ -94,10 +107,10 @@ class SignedBlock(EnergyRecords):
         return cls(
             energy_import_wh=energy.energy_import_wh,
             energy_export_wh=energy.energy_export_wh,
-            power_w=_value(data[40:56], (1, 7, 0), Unit.WATT, word_order),
-            voltage_v=_value(data[56:72], (12, 7, 0), Unit.VOLT, word_order),
-            current_a=_value(data[72:88], (11, 7, 0), Unit.AMPERE, word_order),
-            cable_resistance_ohm=_value(data[88:104], (0, 10, 2), Unit.OHM, word_order),
+            power_w=_value(data[40:56], _POWER, word_order),
+            voltage_v=_value(data[56:72], _VOLTAGE, word_order),
+            current_a=_value(data[72:88], _CURRENT, word_order),
+            cable_resistance_ohm=_value(data[88:104], _CABLE_RESISTANCE, word_order),
             model=_name("model", data[104:120]),
             # 120 to 123: zero in the samples, meaning unknown.
             serial_number=_name("serial number", data[124:138]),
@@ -127,29 +140,33 @@ def _check_length(data: bytes, length: int) -> None:
         raise UnexpectedAnswerError(error=f"{len(data)} bytes instead of {length}")
 
 
-def _value(
-    record: bytes, obis: tuple[int, int, int], unit: Unit, word_order: WordOrder
-) -> Decimal:
+def _value(record: bytes, quantity: bytes, word_order: WordOrder) -> Decimal:
     """Read one record: OBIS code, unit, scaler, and a number of the bytes that are left."""
-    code = bytes((1, 0, *obis, 255))
-    if record[0:6] != code:
-        raise UnexpectedAnswerError(
-            error=f"OBIS {record[0:6].hex(' ')} instead of {code.hex(' ')}"
-        )
-    if (found := int.from_bytes(record[6:10])) != unit:
-        raise UnexpectedAnswerError(
-            error=f"unit {found} instead of {unit.value} ({unit.name})"
-        )
+    if record[0:10] != quantity:
+        raise _unexpected(record, quantity)
     scaler = int.from_bytes(record[10:12], signed=True)
     if abs(scaler) > _MAX_SCALER:
         raise UnexpectedAnswerError(error=f"scaler {scaler}")
-    words = [record[i : i + 2] for i in range(12, len(record), 2)]
-    number = int.from_bytes(
-        b"".join(words if word_order == "big" else words[::-1]), signed=True
-    )
+    digits = record[12:]
+    if word_order == "little":
+        digits = b"".join(digits[i - 2 : i] for i in range(len(digits), 0, -2))
+    number = int.from_bytes(digits, signed=True)
     # Not scaled up by the exponent: 1E+3 is no way to write a kilowatt-hour.
     return (
         Decimal(number * 10**scaler) if scaler >= 0 else Decimal(number).scaleb(scaler)
+    )
+
+
+def _unexpected(record: bytes, quantity: bytes) -> UnexpectedAnswerError:
+    """Return what is wrong with the begin of a record."""
+    found, code = record[0:6], quantity[0:6]
+    if found != code:
+        return UnexpectedAnswerError(
+            error=f"OBIS {found.hex(' ')} instead of {code.hex(' ')}"
+        )
+    unit = Unit(int.from_bytes(quantity[6:10]))
+    return UnexpectedAnswerError(
+        error=f"unit {int.from_bytes(record[6:10])} instead of {unit.value} ({unit.name})"
     )
 
 

@@ -15,12 +15,7 @@ def loads(text: str) -> Any:
     How large a number may be is for whoever needs it to say: ``1e999999`` is one. Raises ``InexactJsonError`` for anything else, however deep or long it is.
     """
     try:
-        value = json.loads(
-            text,
-            parse_float=_decimal,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_unique,
-        )
+        value = _DECODER.decode(text)
         # A lone surrogate is valid JSON and no text: it can be neither hashed nor stored.
         if "\\u" in text:
             text = json.dumps(value, ensure_ascii=False, default=str)
@@ -48,3 +43,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise InexactJsonError("a key occurs twice")
     return members
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique
+)
