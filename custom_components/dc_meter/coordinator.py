@@ -182,9 +182,10 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         self.another = None
         now_s = monotonic()
         self.polls.took(now_s - began_s)
-        reading = self._believed(reading)
+        transaction = self._transaction(reading)
+        reading = self._believed(reading, transaction)
         self.clock.note(reading, now_s)
-        self._note_occasion(reading)
+        self._note_occasion(reading, transaction)
         settle = self.sessions.heard(reading, written)
         if self._has_audience:
             if settle:
@@ -195,12 +196,11 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
                 self.registers.heard_at = dt_util.now()
         return reading
 
-    def _believed(self, reading: MeterReading) -> MeterReading:
+    def _believed(self, reading: MeterReading, transaction: str | None) -> MeterReading:
         """Return the reading without the registers that cannot be so."""
         before = self.registers.refusals
         # One of somebody else's cannot be told from the next, which counts from 0.
-        known = self._transaction(reading) or None
-        reading = self.registers.judge(reading, uptime_s(), known)
+        reading = self.registers.judge(reading, uptime_s(), transaction or None)
         if self.registers.refusals.keys() - before.keys() and self.data is not None:
             self.show_exact()
         return reading
@@ -212,9 +212,9 @@ class DcMeterCoordinator(DataUpdateCoordinator[MeterReading]):
         session = self.sessions.current
         return "" if session is None else session.transaction_id
 
-    def _note_occasion(self, reading: MeterReading) -> None:
+    def _note_occasion(self, reading: MeterReading, transaction: str | None) -> None:
         """Be exact when something begins or ends, and with the reading after that."""
-        occasion = (self._transaction(reading), reading.power_w == 0)
+        occasion = (transaction, reading.power_w == 0)
         is_new = occasion != self._occasion
         self.exact = is_new or self._occasion_is_new
         self._occasion, self._occasion_is_new = occasion, is_new

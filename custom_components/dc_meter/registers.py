@@ -48,12 +48,10 @@ class KeptRegisters:
         """When the meter was last read and nothing was left to note of a session, also before a
         crash; then as far as that was kept."""
 
-        self._save_due_s = 0.0
-
-    @property
-    def refusals(self) -> Mapping[str, Refusal]:
+        self.refusals: Mapping[str, Refusal] = {}
         """The registers that are not shown because they cannot be so, by sensor."""
-        return self._registers.refusals
+
+        self._save_due_s = 0.0
 
     @callback
     def watch(self) -> CALLBACK_TYPE:
@@ -83,6 +81,7 @@ class KeptRegisters:
                 # does one that stood still while the machine was off.
                 gap_s = LONG_AGO_S
             self._registers = recall(kept["registers"], uptime_s() - gap_s)
+            self.refusals = self._registers.refusals
             if (heard_at := kept["heard_at"]) is not None:
                 self.heard_at = dt_util.as_local(datetime.fromisoformat(heard_at))
 
@@ -97,10 +96,11 @@ class KeptRegisters:
 
         ``now_s`` is the machine's uptime; ``transaction`` names the one that runs.
         """
-        before = self.refusals
         believed, steps = self._registers.judge(reading, now_s, transaction)
         self._leave_out(steps)
-        self._tell(before, self.refusals)
+        before, self.refusals = self.refusals, self._registers.refusals
+        if before or self.refusals:
+            self._tell(before, self.refusals)
         changes = believed != self._last or transaction is not None
         if changes and now_s >= self._save_due_s:
             self._save_due_s = now_s + KEEP_INTERVAL_S
@@ -111,6 +111,7 @@ class KeptRegisters:
     def take(self, key: str) -> None:
         """Believe what a sensor's register shows; nothing has flowed for its step."""
         self._registers.take(key)
+        self.refusals = self._registers.refusals
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is believed and what is not, as JSON-serializable data."""
