@@ -41,16 +41,10 @@ class DcMeterSensorDescription(
 ):
     """What a sensor takes from the last reading, the running session, or the meter."""
 
-    last_reset_fn: Callable[[DcMeterCoordinator], datetime | None] = lambda _: None
+    last_reset_fn: Callable[[DcMeterCoordinator], datetime | None] | None = None
 
     waits_below: Callable[[Economy], Decimal] | None = None
     """The change below which a value may wait to be shown; None where none may."""
-
-
-def _reading[T](
-    value_fn: Callable[[MeterReading], T],
-) -> Callable[[DcMeterCoordinator], T]:
-    return lambda coordinator: value_fn(coordinator.data)
 
 
 def _session[T](
@@ -124,7 +118,7 @@ def _kwh(watt_hours: Decimal | None) -> Decimal | None:
 def _energy(
     key: str,
     value_fn: Callable[[DcMeterCoordinator], Decimal | None],
-    last_reset_fn: Callable[[DcMeterCoordinator], datetime | None] = lambda _: None,
+    last_reset_fn: Callable[[DcMeterCoordinator], datetime | None] | None = None,
 ) -> DcMeterSensorDescription:
     """Describe a count of energy."""
     return DcMeterSensorDescription(
@@ -143,11 +137,11 @@ def _energy(
 SENSORS = (
     _energy(
         "energy_import",
-        _reading(lambda reading: _kwh(reading.energy_import_wh)),
+        lambda coordinator: _kwh(coordinator.data.energy_import_wh),
     ),
     _energy(
         "energy_export",
-        _reading(lambda reading: _kwh(reading.energy_export_wh)),
+        lambda coordinator: _kwh(coordinator.data.energy_export_wh),
     ),
     DcMeterSensorDescription(
         key="power",
@@ -155,7 +149,7 @@ SENSORS = (
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=UnitOfPower.WATT,
         suggested_display_precision=0,
-        value_fn=_reading(lambda reading: reading.power_w),
+        value_fn=lambda coordinator: coordinator.data.power_w,
         waits_below=lambda economy: economy.power_w,
     ),
     DcMeterSensorDescription(
@@ -165,7 +159,7 @@ SENSORS = (
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=UnitOfElectricPotential.VOLT,
         suggested_display_precision=1,
-        value_fn=_reading(lambda reading: reading.voltage_v),
+        value_fn=lambda coordinator: coordinator.data.voltage_v,
         waits_below=lambda economy: economy.voltage_v,
     ),
     DcMeterSensorDescription(
@@ -175,7 +169,7 @@ SENSORS = (
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
         suggested_display_precision=2,
-        value_fn=_reading(lambda reading: reading.current_a),
+        value_fn=lambda coordinator: coordinator.data.current_a,
         waits_below=lambda economy: economy.current_a,
     ),
     _energy(
@@ -217,7 +211,7 @@ SENSORS = (
         device_class=SensorDeviceClass.DURATION,
         native_unit_of_measurement=UnitOfTime.SECONDS,
         entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=_reading(lambda reading: reading.clock_offset_s),
+        value_fn=lambda coordinator: coordinator.data.clock_offset_s,
         exists_fn=has(Capability.CLOCK),
     ),
     DcMeterSensorDescription(
@@ -226,7 +220,7 @@ SENSORS = (
         device_class=SensorDeviceClass.ENUM,
         options=[state.value for state in ClockState],
         entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=_reading(lambda reading: reading.clock_state),
+        value_fn=lambda coordinator: coordinator.data.clock_state,
         exists_fn=has(Capability.CLOCK),
     ),
     DcMeterSensorDescription(
@@ -235,7 +229,7 @@ SENSORS = (
         native_unit_of_measurement="Ω",
         suggested_display_precision=3,
         entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=_reading(lambda reading: reading.cable_resistance_ohm),
+        value_fn=lambda coordinator: coordinator.data.cable_resistance_ohm,
         exists_fn=has(Capability.CABLE_RESISTANCE),
     ),
     DcMeterSensorDescription(
@@ -285,7 +279,9 @@ class DcMeterSensor(DcMeterValueEntity, SensorEntity):
     @override
     def last_reset(self) -> datetime | None:
         """When a count that begins anew with each session last did."""
-        return self.entity_description.last_reset_fn(self.coordinator)
+        if (last_reset_fn := self.entity_description.last_reset_fn) is None:
+            return None
+        return last_reset_fn(self.coordinator)
 
     @override
     def _says(self) -> tuple[object, ...]:
