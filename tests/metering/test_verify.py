@@ -277,6 +277,12 @@ def test_what_holds_no_receipt_is_refused(content: str) -> None:
         receipts_in(content)
 
 
+def test_a_byte_order_mark_within_a_text_is_named() -> None:
+    """That of a file is left aside; one more cannot be seen by whoever looks for what is wrong."""
+    with pytest.raises(UnusableFileError, match="byte order mark"):
+        receipts_in("\ufeff{}")
+
+
 def test_a_file_larger_than_any_export_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

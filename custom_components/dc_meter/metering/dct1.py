@@ -195,7 +195,7 @@ class Dct1:
         self._line = turn or Turn()
         self._line.speakers.add(self)
         self._turn = Turn(within=self._line)
-        """Had before the line's: a meter that is gone costs others one wait at a time."""
+        """Its own comes before the line's: a meter that is gone costs others one wait at a time."""
 
         self._behind_gateway = behind_gateway
         self._left_alone_until = 0.0

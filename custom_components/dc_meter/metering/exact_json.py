@@ -14,6 +14,8 @@ def loads(text: str) -> Any:
 
     How large a number may be is for whoever needs it to say: ``1e999999`` is one. Raises ``InexactJsonError`` for anything else, however deep or long it is.
     """
+    if text.startswith("\ufeff"):
+        raise InexactJsonError("begins with a byte order mark")
     try:
         value = _DECODER.decode(text)
         # A lone surrogate is valid JSON and no text: it can be neither hashed nor stored.
